@@ -1,0 +1,78 @@
+"""The exceptions of the package.
+
+A leaf: every other module may import this one, and it imports nothing. The public modules re-export the
+classes under the names that serverwamp gives them.
+"""
+
+
+class ConnectionClosed(ConnectionError):
+    """A message can't be sent, because the underlying transport has closed or the session has ended."""
+
+
+class WAMPMsgParseError(Exception):
+    """What a peer sent is not a WAMP message: it can't be decoded, or its elements are of the wrong number,
+    type or value. The peer is answered with ABORT, and `error_uri` as the reason.
+    """
+
+    error_uri = 'wamp.error.protocol_violation'
+
+
+class BatchError(WAMPMsgParseError):
+    """A batched payload holds no message, or its parts don't add up (WAMP AP, "Batched Transport")."""
+
+
+class UnexpectedMessageError(WAMPMsgParseError):
+    """A well-formed message that the state of the session doesn't allow."""
+
+
+class InvalidRequestError(WAMPMsgParseError):
+    """A message of the right form asks for something by a value that is refused.
+
+    `request_type` is the message code and `request_id` the request that an ERROR with `error_uri` can answer; it
+    is None for messages that have no request id, such as HELLO, which are answered with ABORT.
+    """
+
+    error_uri = 'wamp.error.invalid_argument'
+
+    def __init__(self, text: str, request_type: int = 0, request_id: int | None = None) -> None:
+        super().__init__(text)
+        self.request_type = request_type
+        self.request_id = request_id
+
+
+class InvalidURIError(InvalidRequestError):
+    """A message names something by a string that is not a URI (WAMP BP, "URIs")."""
+
+    error_uri = 'wamp.error.invalid_uri'
+
+
+class InvalidOptionError(InvalidRequestError):
+    """An option has a value that the server doesn't know, such as a matching policy of another router."""
+
+
+class SerializationError(TypeError):
+    """A message holds a value that the session's serializer has no form for."""
+
+
+class FrameError(Exception):
+    """The peer broke RFC 6455. `code` is the close code to answer with (section 7.4.1)."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class NoSuchRouteError(Exception):
+    """No route is registered for a URI."""
+
+
+class NoSuchSubscription(Exception):
+    """The session has no subscription with that id."""
+
+
+class InvalidArgumentError(Exception):
+    """The arguments of a CALL don't fit the procedure. The text is meant for the caller."""
+
+
+class PeerAbortedError(Exception):
+    """The peer has sent ABORT: the session is over, and no answer is wanted (WAMP BP, "ABORT")."""

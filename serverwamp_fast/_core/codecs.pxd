@@ -1,0 +1,17 @@
+cdef class Codec:
+    cdef readonly str subprotocol
+    cdef readonly bint is_binary
+    cdef readonly bint is_batched
+    cdef object __weakref__
+
+    cdef list decode_payload(self, const char *data, size_t size)
+    cdef object decode_single(self, const char *data, size_t size)
+    cdef bytes encode_message(self, object message)
+    cdef bytes encode_result(self, unsigned long long request_id, bint progress, object args, object kwargs)
+    cdef bytes encode_event(
+        self, unsigned long long subscription, unsigned long long publication, object details, object args,
+        object kwargs
+    )
+    cdef Codec answering_codec(self, const char *data, size_t size)
+
+cpdef Codec codec_for(object subprotocol)

@@ -1,0 +1,1 @@
+cdef unsigned long long next_global_id() except 0

@@ -1,0 +1,489 @@
+"""Messages as Python objects: codes, requests that clients send, and functions that build what is answered.
+
+A face on the core for code that wants objects; sessions on the usual path never build one.
+"""
+
+import json
+import secrets
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum, unique
+from typing import Any, ClassVar, Self, get_args
+
+from ._core.ids import global_id
+from ._core.messages import check
+from .errors import WAMPMsgParseError
+
+__all__ = (
+    'LIST_TYPES',
+    'AuthenticationFailure',
+    'WAMPAbortRequest',
+    'WAMPAuthenticateRequest',
+    'WAMPCancelRequest',
+    'WAMPEvent',
+    'WAMPGoodbyeRequest',
+    'WAMPHelloRequest',
+    'WAMPInboundRequest',
+    'WAMPMsgParseError',
+    'WAMPMsgType',
+    'WAMPPublishRequest',
+    'WAMPRPCErrorResponse',
+    'WAMPRPCRequest',
+    'WAMPRPCResponse',
+    'WAMPRegisterRequest',
+    'WAMPRequest',
+    'WAMPSubscribeErrorResponse',
+    'WAMPSubscribeRequest',
+    'WAMPSubscribeResponse',
+    'WAMPUnregisterRequest',
+    'WAMPUnsubscribeErrorResponse',
+    'WAMPUnsubscribeRequest',
+    'abort_msg',
+    'call_error_response_msg',
+    'call_result_response_msg',
+    'cra_challenge_msg',
+    'cra_challenge_string',
+    'event_msg',
+    'generate_global_id',
+    'goodbye_msg',
+    'request_parser_for_msg_type',
+    'scram_nonce',
+    'subscribe_error_response_msg',
+    'subscribed_response_msg',
+    'ticket_challenge_msg',
+    'unimplemented_response_msg',
+    'unsubscribe_error_response_msg',
+    'unsubscribed_response_msg',
+    'wamp_request_from_msg',
+    'welcome_msg',
+)
+
+LIST_TYPES = (list, tuple)
+
+
+@unique
+class WAMPMsgType(IntEnum):
+    """The codes of the messages (WAMP BP and AP, "Messages")."""
+
+    HELLO = 1
+    WELCOME = 2
+    ABORT = 3
+    CHALLENGE = 4
+    AUTHENTICATE = 5
+    GOODBYE = 6
+    ERROR = 8
+    PUBLISH = 16
+    PUBLISHED = 17
+    SUBSCRIBE = 32
+    SUBSCRIBED = 33
+    UNSUBSCRIBE = 34
+    UNSUBSCRIBED = 35
+    EVENT = 36
+    CALL = 48
+    CANCEL = 49
+    CALL_RESULT = 50
+    REGISTER = 64
+    REGISTERED = 65
+    UNREGISTER = 66
+    UNREGISTERED = 67
+    INVOCATION = 68
+    INTERRUPT = 69
+    YIELD = 70
+    EVENT_RECEIVED = 337
+
+
+class AuthenticationFailure(Exception):
+    """A client is not who it says it is. `reason` is an optional text for it."""
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
+
+
+def generate_global_id() -> int:
+    """Return a random id of the global scope, from 1 to 2**53 (WAMP BP, "IDs")."""
+    return global_id()
+
+
+# Requests. `from_msg_data` takes a message's elements behind its code, and raises WAMPMsgParseError where the
+# message check does.
+
+
+@dataclass(frozen=True)
+class WAMPHelloRequest:
+    msg_type: ClassVar[WAMPMsgType] = WAMPMsgType.HELLO
+
+    realm_uri: str
+    details: Mapping[str, Any]
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, realm_uri, details, *_ = check((cls.msg_type, *msg_data))
+        return cls(realm_uri=realm_uri, details=details)
+
+
+@dataclass(frozen=True)
+class WAMPAbortRequest:
+    msg_type: ClassVar[WAMPMsgType] = WAMPMsgType.ABORT
+
+    reason_uri: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, details, reason_uri, *_ = check((cls.msg_type, *msg_data))
+        return cls(reason_uri=reason_uri, details=details)
+
+
+@dataclass(frozen=True)
+class WAMPAuthenticateRequest:
+    msg_type: ClassVar[WAMPMsgType] = WAMPMsgType.AUTHENTICATE
+
+    signature: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, signature, extra, *_ = check((cls.msg_type, *msg_data))
+        return cls(signature=signature, extra=extra)
+
+
+@dataclass(frozen=True)
+class WAMPGoodbyeRequest:
+    msg_type: ClassVar[WAMPMsgType] = WAMPMsgType.GOODBYE
+
+    reason_uri: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, details, reason_uri, *_ = check((cls.msg_type, *msg_data))
+        return cls(reason_uri=reason_uri, details=details)
+
+
+@dataclass(frozen=True)
+class WAMPRequest:
+    """A request that is answered, if not with success then with an ERROR that names its id."""
+
+    msg_type: ClassVar[WAMPMsgType]
+
+    request_id: int
+
+
+@dataclass(frozen=True)
+class WAMPPublishRequest(WAMPRequest):
+    msg_type = WAMPMsgType.PUBLISH
+
+    options: Mapping[str, Any]
+    topic: str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, request_id, options, topic, *payload = check((cls.msg_type, *msg_data))
+        return cls(request_id, options, topic, *payload[:2])
+
+
+@dataclass(frozen=True)
+class WAMPSubscribeRequest(WAMPRequest):
+    msg_type = WAMPMsgType.SUBSCRIBE
+
+    topic: str
+    options: Mapping[str, Any]
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, request_id, options, topic, *_ = check((cls.msg_type, *msg_data))
+        return cls(request_id, topic=topic, options=options)
+
+
+@dataclass(frozen=True)
+class WAMPUnsubscribeRequest(WAMPRequest):
+    msg_type = WAMPMsgType.UNSUBSCRIBE
+
+    subscription: int
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, request_id, subscription, *_ = check((cls.msg_type, *msg_data))
+        return cls(request_id, subscription)
+
+
+@dataclass(frozen=True)
+class WAMPRPCRequest(WAMPRequest):
+    msg_type = WAMPMsgType.CALL
+
+    options: Mapping[str, Any]
+    uri: str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, request_id, options, uri, *payload = check((cls.msg_type, *msg_data))
+        return cls(request_id, options, uri, *payload[:2])
+
+
+@dataclass(frozen=True)
+class WAMPCancelRequest(WAMPRequest):
+    """`request_id` is that of the CALL which is to be cancelled."""
+
+    msg_type = WAMPMsgType.CANCEL
+
+    options: Mapping[str, Any]
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, request_id, options, *_ = check((cls.msg_type, *msg_data))
+        return cls(request_id, options)
+
+
+@dataclass(frozen=True)
+class WAMPRegisterRequest(WAMPRequest):
+    msg_type = WAMPMsgType.REGISTER
+
+    options: Mapping[str, Any]
+    uri: str
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, request_id, options, uri, *_ = check((cls.msg_type, *msg_data))
+        return cls(request_id, options, uri)
+
+
+@dataclass(frozen=True)
+class WAMPUnregisterRequest(WAMPRequest):
+    msg_type = WAMPMsgType.UNREGISTER
+
+    registration: int
+
+    @classmethod
+    def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        _, request_id, registration, *_ = check((cls.msg_type, *msg_data))
+        return cls(request_id, registration)
+
+
+WAMPInboundRequest = (
+    WAMPHelloRequest
+    | WAMPAbortRequest
+    | WAMPAuthenticateRequest
+    | WAMPGoodbyeRequest
+    | WAMPPublishRequest
+    | WAMPSubscribeRequest
+    | WAMPUnsubscribeRequest
+    | WAMPRPCRequest
+    | WAMPCancelRequest
+    | WAMPRegisterRequest
+    | WAMPUnregisterRequest
+)
+
+request_parser_for_msg_type: Mapping[int, Callable[[Sequence[Any]], WAMPInboundRequest]] = {
+    request_type.msg_type: request_type.from_msg_data
+    for request_type in get_args(WAMPInboundRequest)
+}
+
+
+def wamp_request_from_msg(msg: Sequence[Any]) -> WAMPInboundRequest:
+    """Return the request that a client's message makes. Raises WAMPMsgParseError if it makes none."""
+    if not isinstance(msg, LIST_TYPES) or not msg:
+        raise WAMPMsgParseError('Not a WAMP message')
+    msg_type, *msg_data = msg
+    # Neither True nor 1.0 is HELLO, although they are equal to its code.
+    if (
+        not isinstance(msg_type, int)
+        or isinstance(msg_type, bool)
+        or msg_type not in request_parser_for_msg_type
+    ):
+        raise WAMPMsgParseError('Unsupported request')
+    return request_parser_for_msg_type[msg_type](msg_data)
+
+
+# What is answered to requests, and what is said to whoever subscribed.
+
+
+@dataclass(frozen=True)
+class WAMPSubscribeResponse(WAMPRequest):
+    request: WAMPSubscribeRequest
+    subscription: int
+
+
+@dataclass(frozen=True)
+class WAMPSubscribeErrorResponse:
+    request: WAMPSubscribeRequest
+    uri: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WAMPUnsubscribeErrorResponse:
+    request: WAMPUnsubscribeRequest
+    uri: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WAMPRPCResponse:
+    request: WAMPRPCRequest
+    details: Mapping[str, Any] = field(default_factory=dict)
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WAMPRPCErrorResponse:
+    request: WAMPRPCRequest
+    uri: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WAMPEvent:
+    publication: int = field(default_factory=generate_global_id)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+Message = tuple[Any, ...]
+
+
+def _with_payload(
+    *header: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
+) -> Message:
+    """Return a message with as much of the payload as there is (WAMP BP, "Messages", "Extensibility")."""
+    if kwargs:
+        return *header, args or (), kwargs
+    if args:
+        return *header, args
+    return header
+
+
+def call_result_response_msg(
+    request: WAMPRPCRequest,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> Message:
+    details = {'progress': True} if progress else {}
+    return _with_payload(
+        WAMPMsgType.CALL_RESULT, request.request_id, details, args=args, kwargs=kwargs
+    )
+
+
+def call_error_response_msg(
+    request: WAMPRPCRequest,
+    error_uri: str,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Message:
+    header: Message = WAMPMsgType.ERROR, WAMPMsgType.CALL, request.request_id, {}, error_uri
+    return _with_payload(*header, args=args, kwargs=kwargs)
+
+
+def subscribed_response_msg(request: WAMPSubscribeRequest, subscription_id: int) -> Message:
+    return WAMPMsgType.SUBSCRIBED, request.request_id, subscription_id
+
+
+def subscribe_error_response_msg(request: WAMPSubscribeRequest, error_uri: str) -> Message:
+    return WAMPMsgType.ERROR, WAMPMsgType.SUBSCRIBE, request.request_id, {}, error_uri
+
+
+def unsubscribe_error_response_msg(request: WAMPUnsubscribeRequest, error_uri: str) -> Message:
+    return WAMPMsgType.ERROR, WAMPMsgType.UNSUBSCRIBE, request.request_id, {}, error_uri
+
+
+def unsubscribed_response_msg(request: WAMPUnsubscribeRequest) -> Message:
+    return WAMPMsgType.UNSUBSCRIBED, request.request_id
+
+
+def unimplemented_response_msg(request: WAMPRequest) -> Message:
+    """Return the ERROR for a request that nothing here can handle."""
+    return WAMPMsgType.ERROR, request.msg_type, request.request_id, {}, 'wamp.error.not_implemented'
+
+
+def event_msg(
+    subscription_id: int,
+    publication_id: int,
+    args: Sequence[Any] | None = (),
+    kwargs: Mapping[str, Any] | None = None,
+    trust_level: int | None = None,
+    specific_topic: str | None = None,
+) -> Message:
+    details: dict[str, Any] = {}
+    if trust_level is not None:
+        details['trustlevel'] = trust_level
+    if specific_topic:
+        details['topic'] = specific_topic
+    return _with_payload(
+        WAMPMsgType.EVENT, subscription_id, publication_id, details, args=args, kwargs=kwargs
+    )
+
+
+# What opens and ends sessions.
+
+
+def welcome_msg(
+    session_id: int, agent_name: str | None = None, details: Mapping[str, Any] | None = None
+) -> Message:
+    """Return a WELCOME. `details` are added to the roles, and to the agent's name if there is one."""
+    all_details: dict[str, Any] = {'roles': {'broker': {}, 'dealer': {}}}
+    if agent_name:
+        all_details['agent'] = agent_name
+    all_details.update(details or {})
+    return WAMPMsgType.WELCOME, session_id, all_details
+
+
+def abort_msg(reason_uri: str, message: str | None = None) -> Message:
+    return WAMPMsgType.ABORT, {'message': message} if message else {}, reason_uri
+
+
+def goodbye_msg(
+    reason_uri: str = 'wamp.close.goodbye_and_out', message: str | None = None
+) -> Message:
+    return WAMPMsgType.GOODBYE, {'message': message} if message else {}, reason_uri
+
+
+def ticket_challenge_msg() -> Message:
+    return WAMPMsgType.CHALLENGE, 'ticket', {}
+
+
+def cra_challenge_msg(challenge_string: str) -> Message:
+    return WAMPMsgType.CHALLENGE, 'wampcra', {'challenge': challenge_string}
+
+
+def scram_nonce() -> str:
+    """Return 16 random bytes in Base64, the length that WAMP AP, "WAMP-SCRAM" recommends for a nonce."""
+    return b64encode(secrets.token_bytes(16)).decode('ascii')
+
+
+def cra_challenge_string(
+    session_id: int,
+    auth_id: str,
+    auth_role: str,
+    auth_provider: str,
+    nonce: str,
+    auth_time: datetime | None = None,
+) -> str:
+    """Return the JSON text that a client signs (WAMP AP, "Challenge Response Authentication").
+
+    `session_id` is the id that WELCOME will carry. `auth_time` is now by default; without a time zone it is UTC.
+    """
+    if auth_time is None:
+        auth_time = datetime.now(UTC)
+    elif auth_time.tzinfo is None:
+        auth_time = auth_time.replace(tzinfo=UTC)
+    timestamp = auth_time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')
+    challenge = {
+        'authid': auth_id,
+        'authmethod': 'wampcra',
+        'authprovider': auth_provider,
+        'authrole': auth_role,
+        'nonce': nonce,
+        'session': session_id,
+        'timestamp': f'{timestamp}Z',
+    }
+    return json.dumps(challenge)

@@ -1,0 +1,178 @@
+"""One CALL, from its arguments to its RESULT or ERROR.
+
+A `Call` is a coroutine: whoever drives the session runs it as a task, so that the procedure sees a task of its
+own. Whatever happens in there, exactly one RESULT or ERROR leaves (WAMP BP, "Calling"); only when the client
+has left is there nobody to answer.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+
+from .messages cimport CALL
+from .plans cimport CallPlan
+from .routes cimport RouteTable
+from .sessions cimport SessionCore
+from .states cimport STATE_CLOSING
+from .steps cimport Steps
+from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError
+
+cdef extern from "Python.h":
+    bint PyCoro_CheckExact(object candidate) noexcept
+
+logger = logging.getLogger('serverwamp_fast.rpc')
+
+
+cdef class CallRules:
+    """How the calls of a realm are answered: its routes, its default args, and the functions of the public layer.
+
+    - make_request(id, session, uri, args, kwargs, options) -> RPCRequest, for procedures that ask for one
+    - interpret(value) -> an RPCResult or RPCErrorResult for a value that a procedure returned
+    - stream(call, iterator) -> a coroutine that reports the progress of an async iterator and returns the rest
+    """
+
+    def __init__(self, RouteTable routes not None, dict factories not None, make_request, interpret, stream):
+        self.routes = routes
+        self.factories = factories
+        self.make_request = make_request
+        self.interpret = interpret
+        self.stream = stream
+
+
+cdef class Call(Steps):
+    """A CALL being answered."""
+
+    cdef object begin(self):
+        cdef CallPlan plan
+        try:
+            target = self.rules.routes.find(self.uri)
+            if target is None:
+                return self.answer_error('wamp.error.no_such_procedure', (), {
+                    'message': f'There is no procedure {self.uri}.'})
+            plan = <CallPlan?> target
+            request = None
+            if plan.wants_request:
+                request = self.rules.make_request(
+                    self.request_id, self.session, self.uri, self.args, self.kwargs, self.options)
+            invocation = plan.invoke(self.session, request, self.args, self.kwargs, self.rules.factories)
+        except InvalidArgumentError as error:
+            return self.answer_error('wamp.error.invalid_argument', (), {'message': str(error)})
+        except BaseException as error:
+            return self.raised(error)
+        if PyCoro_CheckExact(invocation):
+            return invocation
+        if isinstance(invocation, AsyncIterator):
+            return self.rules.stream(self, invocation)
+        if invocation is None:
+            # To Steps, None says that all is done; here it says that the procedure is a plain function.
+            return self.raised(TypeError("object NoneType can't be used in 'await' expression"))
+        return invocation
+
+    cdef object returned(self, object value):
+        if self.stage == CALL_HANDLING:
+            return self.answer_value(value)
+        if self.cancellation is not None:
+            raise self.cancellation
+        return None
+
+    cdef object raised(self, object error):
+        if isinstance(error, (GeneratorExit, KeyboardInterrupt, SystemExit)):
+            raise error
+        if self.cancellation is not None:
+            raise self.cancellation
+        if isinstance(error, Exception):
+            if self.stage == CALL_HANDLING:
+                if isinstance(error, ConnectionClosed) and self.session.state >= STATE_CLOSING:
+                    # The session ended under a procedure that sends.
+                    return self.reply_failed(error)
+                logger.error('Exception from call handler for procedure %s', self.uri, exc_info=error)
+                return self.answer_error('wamp.error.runtime_error', None, None)
+            return self.reply_failed(error)
+        if self.stage == CALL_HANDLING:
+            # The task is being cancelled. The caller is told, and the cancellation goes on its way.
+            self.cancellation = error
+            awaitable = self.answer_error('wamp.error.canceled', None, None)
+            if awaitable is not None:
+                return awaitable
+        raise error
+
+    cdef object reply_failed(self, object error):
+        """The answer could not be sent: say so to the caller if that's possible, and to the log."""
+        if isinstance(error, ConnectionClosed):
+            logger.debug('Session %s disconnected before the answer of %s could be sent.', self.session.id, self.uri)
+            return None
+        logger.error('The answer of procedure %s could not be sent: %s', self.uri, error)
+        if self.stage == CALL_APOLOGIZING:
+            return None
+        self.stage = CALL_APOLOGIZING
+        return self.send_error('wamp.error.runtime_error', None, None)
+
+    cdef object answer_value(self, object value):
+        """Answer with what the procedure returned."""
+        cdef type kind = type(value)
+        if value is None:
+            return self.answer_result(None, None)
+        if kind is str or kind is int or kind is dict or kind is float or kind is bool or kind is bytes:
+            if kind is dict:
+                return self.answer_result(None, value)
+            return self.answer_result((value,), None)
+        if kind is list or kind is tuple:
+            return self.answer_result(value, None)
+        try:
+            result = self.rules.interpret(value)
+            error_uri = getattr(result, 'error_uri', None)
+            args = result.args
+            kwargs = result.kwargs
+        except Exception as error:
+            return self.raised(error)
+        if error_uri is not None:
+            return self.answer_error(error_uri, args, kwargs)
+        return self.answer_result(args, kwargs)
+
+    cdef object answer_result(self, object args, object kwargs):
+        self.stage = CALL_REPLYING
+        try:
+            return self.session.emit_result(self.request_id, False, args, kwargs)
+        except Exception as error:
+            return self.reply_failed(error)
+
+    cdef object answer_error(self, object uri, object args, object kwargs):
+        self.stage = CALL_REPLYING
+        return self.send_error(uri, args, kwargs)
+
+    cdef object send_error(self, object uri, object args, object kwargs):
+        try:
+            return self.session.emit_error(CALL, self.request_id, uri, args, kwargs)
+        except Exception as error:
+            return self.reply_failed(error)
+
+    @property
+    def procedure_uri(self):
+        return self.uri
+
+    @property
+    def wants_progress(self):
+        """Whether the caller asked for progressive results (WAMP AP, "Progressive Call Results")."""
+        return self.options.get('receive_progress') is True
+
+    def report(self, args, kwargs):
+        """Send a progress report; returns None when it is on its way, else an awaitable that sends it.
+
+        Raises ConnectionClosed, and SerializationError where the report has no form on the wire.
+        """
+        return self.session.emit_result(self.request_id, True, args, kwargs)
+
+
+cdef Call new_call(SessionCore session, CallRules rules, object message):
+    """Return the Call for a checked CALL message."""
+    cdef Call call = Call.__new__(Call)
+    cdef Py_ssize_t size = len(message)
+    call.session = session
+    call.rules = rules
+    call.request_id = message[1]
+    call.options = message[2]
+    uri = message[3]
+    # A user's own connection may hand over members of an enumeration of strings.
+    call.uri = uri if type(uri) is str else str.__str__(uri)
+    call.args = message[4] if size > 4 else ()
+    call.kwargs = message[5] if size > 5 else None
+    return call

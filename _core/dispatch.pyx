@@ -1,0 +1,123 @@
+"""What happens with a message of an established session.
+
+`receive()` checks the message, asks the table of states and returns the work that the message asks for. Whoever
+drives the session (the native transport, or Application.handle_connection for all others) runs that work: a
+coroutine to be started as a task, or an `InOrder` that must end before the next message is looked at.
+"""
+
+from .calls cimport CallRules, new_call
+from .messages cimport (
+    ERROR, GOODBYE, PUBLISH, REGISTER, UNREGISTER, check_message,
+)
+from .sessions cimport SessionCore
+from .states cimport (
+    ACTION_CALL, ACTION_END, ACTION_IGNORE, ACTION_IN_ORDER, ACTION_REFUSE, ACTION_CANCEL,
+    STATE_OPEN, action_for,
+)
+from serverwamp_fast.errors import InvalidRequestError, PeerAbortedError, UnexpectedMessageError
+
+
+cdef class InOrder:
+    """Work that must end before the session's next message is looked at."""
+
+    def __cinit__(self, work):
+        self.work = work
+
+
+cdef class Dispatch:
+    """How an application handles the requests of a realm's sessions; looked up once per session.
+
+    - call_rules: a CallRules, or None where calls go through `delegate`, because something was overridden
+    - delegate(session, message) -> a coroutine that handles one request of a type in `delegated`
+    - delegated: the message codes that have a handler
+    - synchronize: whether every request is handled to its end before the next
+    """
+
+    def __init__(self, call_rules, delegate, delegated, bint synchronize):
+        self.call_rules = call_rules
+        self.delegate = delegate
+        self.delegated = frozenset(delegated)
+        self.synchronize = synchronize
+
+
+cdef object receive_message(SessionCore session, object message):
+    """Take one message: return None, a coroutine to start as a task, or an InOrder.
+
+    Raises WAMPMsgParseError where the peer is to be answered with ABORT, and PeerAbortedError.
+    """
+    # Checked: a session that was never attached has None here.
+    cdef Dispatch dispatch = <Dispatch?> session.dispatch
+    cdef int code, action
+    cdef object work
+    try:
+        message = check_message(message)
+    except InvalidRequestError as error:
+        if session.state != STATE_OPEN or error.request_id is None:
+            raise
+        if error.request_type == PUBLISH and not is_acknowledged(message):
+            return None
+        return in_order(session.emit_error(
+            error.request_type, error.request_id, error.error_uri, None, {'message': str(error)}))
+    code = message[0]
+    action = action_for(session.state, code)
+    if action == ACTION_CALL and dispatch.call_rules is not None:
+        work = new_call(session, <CallRules> dispatch.call_rules, message)
+        return InOrder(work) if dispatch.synchronize else work
+    if action == ACTION_IGNORE:
+        return None
+    if action == ACTION_END:
+        raise PeerAbortedError(f'The client aborted the session: {message[2]}')
+    if code == GOODBYE and action == ACTION_IN_ORDER:
+        session.peer_left = True
+    if code in dispatch.delegated:
+        work = dispatch.delegate(session, message)
+        if action == ACTION_IN_ORDER or dispatch.synchronize:
+            return InOrder(work)
+        return work
+    if action == ACTION_REFUSE:
+        return refuse(session, code, message)
+    if action == ACTION_CANCEL:
+        # Not announced in WELCOME. The call goes on to its one RESULT or ERROR.
+        return None
+    raise UnexpectedMessageError('Unexpected request.')
+
+
+cdef object in_order(object awaitable):
+    """Wrap what emit() returned."""
+    return None if awaitable is None else InOrder(awaitable)
+
+
+cdef bint is_acknowledged(object publish) except -1:
+    """Return whether the client waits for an answer to its PUBLISH (WAMP BP, "Publishing")."""
+    return publish[2].get('acknowledge') is True
+
+
+cdef object refuse(SessionCore session, int code, object message):
+    """Answer a request that this server has no use for with ERROR (WAMP BP, "ERROR")."""
+    cdef object uri
+    cdef int request_type = code
+    cdef object request_id = message[1]
+    if code == PUBLISH:
+        if not is_acknowledged(message):
+            return None
+        uri = 'wamp.error.not_authorized'
+    elif code == REGISTER:
+        uri = 'wamp.error.feature_not_supported'
+    elif code == UNREGISTER:
+        uri = 'wamp.error.no_such_registration'
+    else:
+        # YIELD and ERROR answer an INVOCATION, and none was sent.
+        uri = 'wamp.error.invalid_argument'
+        if code == ERROR:
+            request_type = message[1]
+            request_id = message[2]
+    return in_order(session.emit_error(request_type, request_id, uri, None, None))
+
+
+def receive(SessionCore session not None, message):
+    return receive_message(session, message)
+
+
+def attach(SessionCore session not None, app, Dispatch dispatch not None):
+    session.app = app
+    session.dispatch = dispatch

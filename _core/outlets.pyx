@@ -1,0 +1,20 @@
+"""Where a session's messages leave the core when no event loop is needed for it: the native transport's side.
+
+A connection that is not an Outlet (aiohttp, ASGI, a user's own) is written to through its `send_msg` coroutine.
+"""
+
+
+cdef class Outlet:
+    """Base of connections that take a payload at once and write it later, coalesced with others."""
+
+    cdef int put_payload(self, bytes payload) except -1:
+        """Append one WebSocket message to the output. Raises ConnectionClosed when the transport is closed."""
+        raise NotImplementedError(f'{type(self).__name__} does not take payloads.')
+
+    cdef object wait_drained(self):
+        """Return None while the output flows, else an awaitable that ends when it flows again."""
+        return None
+
+    cdef int session_closing(self) except -1:
+        """The server has said GOODBYE: expect the peer's within the grace time, then close."""
+        return 0

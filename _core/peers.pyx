@@ -1,0 +1,338 @@
+"""A WAMP client on the native transport: messages come in as calls, and sessions need no task of their own.
+
+Messages are handled in the order of their arrival. Work that must end before the next message (opening a
+session, SUBSCRIBE, UNSUBSCRIBE, GOODBYE) runs in a task, the job; what arrives meanwhile is held, and when too
+much is held, nothing more is read. Everything else is started as a task at once.
+"""
+
+import logging
+from collections import deque
+from contextvars import copy_context
+
+from .codecs cimport Codec
+from .dispatch cimport InOrder, receive_message
+from .messages cimport ABORT, check_message
+from .sessions cimport SessionCore
+from .states cimport ACTION_END, ACTION_OPEN, STATE_CLOSING, STATE_ENDED, STATE_NEW, action_for
+from .transport cimport SOCKET_OPEN, Hub, WebSocketTransport
+from serverwamp_fast._core.codecs import codec_for
+from serverwamp_fast.errors import PeerAbortedError, WAMPMsgParseError
+
+logger = logging.getLogger('serverwamp_fast.session')
+
+cdef enum:
+    HELD_LIMIT = 256 * 1024     # what is held of one client's messages before reading stops
+    HELD_OVERHEAD = 4 * 1024    # what a held message counts beside its size
+
+
+cdef class PeerClose:
+    """Stands among the held messages for the peer's Close."""
+
+    cdef unsigned int code
+
+    def __cinit__(self, unsigned int code):
+        self.code = code
+
+
+cdef class WAMPPeer(WebSocketTransport):
+    """One client. `server` has these methods:
+
+    - open_session(peer, message) -> (session, coroutine | None): takes HELLO; the coroutine, if any, must end
+      before the session is used, and returns whether it is. Raises LookupError for an unknown realm.
+    - end_session(session): the session is over; runs what is left to run
+    - consume(peer): called instead of all this where the application wants to read the messages itself; returns
+      whether it does
+    """
+
+    def __init__(self, Hub hub not None, server):
+        WebSocketTransport.__init__(self, hub)
+        self.server = server
+
+    # From the transport
+
+    cdef int on_open(self, object subprotocol) except -1:
+        self.codec = codec_for(subprotocol)
+        if self.server.consume(self):
+            self.inbox = deque()
+            self.disarm_timer()
+        return 0
+
+    cdef int on_message(self, bint is_text, unsigned char *data, size_t size) except -1:
+        cdef Codec codec = self.codec
+        if is_text == codec.is_binary:
+            kind = 'binary' if codec.is_binary else 'text'
+            return self.take(WAMPMsgParseError(f'{codec.subprotocol} travels in {kind} messages.'), 0)
+        try:
+            if not codec.is_batched:
+                return self.take(codec.decode_single(<const char *> data, size), size)
+            messages = codec.decode_payload(<const char *> data, size)
+        except WAMPMsgParseError as error:
+            return self.take(error, 0)
+        self.codec = codec.answering_codec(<const char *> data, size)
+        size //= <size_t> len(messages)
+        for message in messages:
+            self.take(message, size)
+        return 0
+
+    cdef int on_peer_close(self, unsigned int code) except -1:
+        # What came before Close is handled before it is answered.
+        return self.take(PeerClose(code), 0)
+
+    cdef int on_deadline(self) except -1:
+        if self.session is not None and self.session.state in (STATE_CLOSING, STATE_ENDED):
+            # The client did not answer our GOODBYE.
+            self.end_session()
+            self.begin_close(1000, b'')
+            return 0
+        job = self.job
+        self.refuse('wamp.error.timeout', f'No session was opened within {self.hub.open_timeout:g} seconds.')
+        if job is not None:
+            job.cancel()
+        return 0
+
+    cdef int on_lost(self) except -1:
+        self.is_lost = True
+        if self.inbox is not None:
+            self.wake_consumer()
+        elif self.job is None and not self.held:
+            self.end_session()
+        elif self.job is None:
+            self.schedule_resume()
+        return 0
+
+    cdef bint is_busy(self) noexcept:
+        if self.held_size == 0:
+            return False
+        # Without a job, or a consumer, held messages only wait for the loop's next turn.
+        return self.held_size >= HELD_LIMIT or (self.job is None and self.inbox is None)
+
+    cdef int on_resume(self) except -1:
+        return self.drain_held()
+
+    # Messages, in order
+
+    cdef int take(self, object item, size_t size) except -1:
+        """Handle an item now, or hold it where something else has to end first."""
+        if self.inbox is not None:
+            self.inbox.append((item, size + HELD_OVERHEAD))
+            self.held_size += size + HELD_OVERHEAD
+            self.wake_consumer()
+            self.update_reading()
+            return 0
+        if self.job is None and not self.held:
+            if self.budget > 0:
+                self.budget -= 1
+                return self.handle(item)
+            self.schedule_resume()
+        if self.held is None:
+            self.held = deque()
+        size += HELD_OVERHEAD
+        self.held.append((item, size))
+        self.held_size += size
+        return self.update_reading()
+
+    cdef int handle(self, object item) except -1:
+        """Handle a message, a message's error, or the peer's Close."""
+        cdef object work
+        if self.state != SOCKET_OPEN and (self.session is None or not self.is_lost):
+            # After ABORT or Close nothing counts. After a loss, what came before it still does.
+            return 0
+        if type(item) is PeerClose:
+            return 0 if self.is_lost else self.answer_close((<PeerClose> item).code)
+        try:
+            if isinstance(item, WAMPMsgParseError):
+                raise item
+            if self.session is None:
+                return self.handle_hello(item)
+            work = receive_message(self.session, item)
+        except PeerAbortedError as error:
+            logger.info('Session %s ends: %s', self.session.id if self.session is not None else None, error)
+            self.end_session()
+            self.begin_close(1000, b'')
+            return 0
+        except WAMPMsgParseError as error:
+            return self.refuse(error.error_uri, str(error))
+        if work is None:
+            return 0
+        if type(work) is InOrder:
+            return self.run_in_order((<InOrder> work).work, False)
+        context = self.session.context
+        self.hub.start_task(work, None if context is None else context.copy())
+        return 0
+
+    cdef int handle_hello(self, object message) except -1:
+        """Handle the first message: HELLO opens a session (WAMP BP, "Session Establishment")."""
+        cdef int code, action
+        message = check_message(message)
+        code = message[0]
+        action = action_for(STATE_NEW, code)
+        if action == ACTION_END:
+            raise PeerAbortedError(f'The client aborted before a session was open: {message[2]}')
+        if action != ACTION_OPEN:
+            return self.refuse('wamp.error.protocol_violation', 'A session starts with HELLO.')
+        try:
+            session, opening = self.server.open_session(self, message)
+        except LookupError as error:
+            return self.refuse('wamp.error.no_such_realm', str(error))
+        self.session = session
+        if opening is None:
+            return self.disarm_timer()
+        return self.run_in_order(opening, True)
+
+    cdef int run_in_order(self, object coroutine, bint is_opening) except -1:
+        """Run work that the next message has to wait for."""
+        cdef SessionCore session = self.session
+        if session.context is None:
+            # What such work sets in context variables is there for the session's later calls.
+            session.context = copy_context()
+        task = self.hub.start_task(coroutine, session.context)
+        if task.done():
+            return self.job_ended(task)
+        self.job = task
+        task.add_done_callback(self.finish_job)
+        return 0
+
+    def finish_job(self, task):
+        """The job has ended: go on with what was held."""
+        self.job = None
+        self.corked = True
+        try:
+            self.job_ended(task)
+        finally:
+            self.corked = False
+            self.flush_output()
+        self.resume()
+
+    cdef int job_ended(self, object task) except -1:
+        """Look at how the session stands after a job."""
+        cdef SessionCore session = self.session
+        if not task.cancelled() and task.exception() is not None:
+            logger.error('A session ends because of an error in the server.', exc_info=task.exception())
+            self.refuse('wamp.error.runtime_error', None)
+            return 0
+        if session is None:
+            return 0
+        if session.state == STATE_ENDED:
+            # ABORT was sent, which closes the connection.
+            self.end_session()
+            self.begin_close(1000, b'')
+            return 0
+        if session.is_open:
+            return self.disarm_timer()
+        if session.peer_left:
+            # GOODBYE was said both ways. The client may go on with another HELLO, unless it was us who began.
+            self.end_session()
+            if session.close_timer is not None:
+                self.begin_close(1000, b'')
+            else:
+                self.arm_timer(self.hub.open_timeout)
+        return 0
+
+    cdef int drain_held(self) except -1:
+        """Handle what was held, as far as the budget goes."""
+        while self.held and self.job is None:
+            if self.budget == 0 and self.state == SOCKET_OPEN:
+                return self.schedule_resume()
+            item, size = self.held.popleft()
+            self.held_size -= <size_t> size
+            if self.budget > 0:
+                self.budget -= 1
+            self.handle(item)
+        if not self.held and self.job is None:
+            self.held = None
+            if self.is_lost:
+                self.end_session()
+        return 0
+
+    # Ends
+
+    cdef int end_session(self) except -1:
+        """Nothing more comes for the session, and nothing can be sent in it."""
+        cdef SessionCore session = self.session
+        self.session = None
+        if session is not None:
+            session.state = STATE_ENDED
+            self.server.end_session(session)
+        return 0
+
+    cdef int refuse(self, object uri, object text) except -1:
+        """End all with ABORT (WAMP BP, "ABORT") and close the connection."""
+        cdef dict details = {} if text is None else {'message': text}
+        if self.is_lost:
+            return self.end_session()
+        logger.warning('A session is aborted with %s: %s', uri, text)
+        if self.state == SOCKET_OPEN:
+            self.put_message((ABORT, details, uri))
+        self.end_session()
+        self.held = None
+        self.held_size = 0
+        self.begin_close(1000, b'')
+        return 0
+
+    cdef int session_closing(self) except -1:
+        """The server said GOODBYE: wait for the client's, then close (WAMP BP, "Session Closing")."""
+        if self.session is not None:
+            self.session.close_timer = True
+            self.arm_timer(self.hub.close_timeout)
+        return 0
+
+    # For Python
+
+    cdef int put_message(self, object message) except -1:
+        self.put_payload(self.codec.encode_message(message))
+        return 0
+
+    def put(self, message):
+        """Append a message to the output; return None, or an awaitable while the client doesn't read.
+
+        Raises ConnectionClosed or SerializationError.
+        """
+        self.put_message(message)
+        return self.wait_drained()
+
+    def put_all(self, messages):
+        """Append messages, in one payload where the subprotocol is batched; see put()."""
+        if self.codec.is_batched:
+            self.put_payload(self.codec.encode_many(messages))
+        else:
+            for message in messages:
+                self.put_message(message)
+        return self.wait_drained()
+
+    def start_close(self, code=1000, reason=''):
+        """Close the connection; what was sent before goes out first."""
+        self.begin_close(code, reason.encode())
+
+    @property
+    def is_closed(self):
+        return self.state != SOCKET_OPEN
+
+    @property
+    def current_session(self):
+        return self.session
+
+    cdef int wake_consumer(self) except -1:
+        if self.inbox_waiter is not None and not self.inbox_waiter.done():
+            self.inbox_waiter.set_result(None)
+        return 0
+
+    def next_item(self):
+        """For a consumer: return (True, message), (False, awaitable) to wait for one, or None at the end.
+
+        Raises WAMPMsgParseError for what is not a message.
+        """
+        while self.inbox:
+            item, size = self.inbox.popleft()
+            self.held_size -= <size_t> size
+            if type(item) is PeerClose:
+                if self.state == SOCKET_OPEN:
+                    self.answer_close((<PeerClose> item).code)
+                continue
+            if isinstance(item, WAMPMsgParseError):
+                raise item
+            return True, item
+        self.update_reading()
+        if self.state != SOCKET_OPEN:
+            return None
+        self.inbox_waiter = self.hub.loop.create_future()
+        return False, self.inbox_waiter

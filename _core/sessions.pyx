@@ -1,0 +1,318 @@
+"""A WAMP session's state and what it sends.
+
+The public class `serverwamp_fast.session.WAMPSession` is a Python subclass of `SessionCore`, so that users can
+subclass it, set attributes on it and refer to it weakly. What is rarely there (item data, subscriptions, a
+context) is allocated when it is first used: most sessions of a large site are idle.
+"""
+
+import logging
+
+from .ids cimport next_global_id
+from .messages cimport ERROR, EVENT, RESULT
+from .outlets cimport Outlet
+from .states cimport (
+    STATE_CLOSING, STATE_ENDED, STATE_OPEN, STATE_OPENING,
+)
+from .steps cimport Steps
+from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
+
+logger = logging.getLogger('serverwamp_fast.session')
+
+cdef object RAW = object()  # in place of a Sending's topic: the args are a ready message
+
+
+class NoIdentity:
+    """The type of NO_IDENTITY, the identity of a session that has not been authenticated."""
+
+    def __repr__(self):
+        return 'NO_IDENTITY'
+
+
+NO_IDENTITY = NoIdentity()
+
+
+cdef class Subscription:
+    """One subscription of one session."""
+
+    def __cinit__(self, str topic, unsigned long long number):
+        self.topic = topic
+        self.number = number
+        # Clients reject events for a subscription whose SUBSCRIBED they have not seen.
+        self.held = []
+        self.exit = None
+
+
+cdef class SessionCore:
+    """What the core knows of a session; see WAMPSession for the public face."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.state = STATE_OPENING
+
+    def __init__(self, connection, realm, tasks=None, auth_id=None, auth_methods=()):
+        self.connection = connection
+        self.outlet = connection if isinstance(connection, Outlet) else None
+        self.realm = realm
+        self.tasks = tasks
+        self.id = next_global_id()
+        self.auth_id = auth_id
+        self.auth_methods = auth_methods
+        self.identity = NO_IDENTITY
+        # A subclass may do more on sending than the core does; then replies go through its methods.
+        self.plain_sends = (type(self).send_raw is SessionCore.send_raw)
+
+    @property
+    def is_open(self):
+        """Whether WELCOME has been sent and no GOODBYE or ABORT since."""
+        return self.state == STATE_OPEN
+
+    # Item data
+
+    def __getitem__(self, key):
+        if self.data is None:
+            raise KeyError(key)
+        return self.data[key]
+
+    def __setitem__(self, key, value):
+        if self.data is None:
+            self.data = {}
+        self.data[key] = value
+
+    def __delitem__(self, key):
+        if self.data is None:
+            raise KeyError(key)
+        del self.data[key]
+
+    def __len__(self):
+        return 0 if self.data is None else len(self.data)
+
+    def __iter__(self):
+        return iter(() if self.data is None else self.data)
+
+    def __bool__(self):
+        # A session is not a container that counts as false while nothing is stored in it.
+        return True
+
+    # Subscriptions
+
+    cdef Subscription find_subscription(self, object key):
+        """Return the subscription for a topic (str) or an id (int), or None."""
+        if self.subscriptions is None:
+            return None
+        return <Subscription> self.subscriptions.get(key)
+
+    cdef Subscription add_subscription(self, str topic):
+        """Return the topic's subscription, a new one if need be. Events for a new one are held."""
+        cdef Subscription subscription = self.find_subscription(topic)
+        if subscription is not None:
+            return subscription
+        subscription = Subscription(topic, self.realm.topics.acquire(topic))
+        if self.subscriptions is None:
+            self.subscriptions = {}
+        self.subscriptions[topic] = subscription
+        self.subscriptions[subscription.number] = subscription
+        return subscription
+
+    cdef Subscription drop_subscription(self, object number):
+        """Forget a subscription and return it. Raises NoSuchSubscription."""
+        cdef Subscription subscription = self.find_subscription(number)
+        if subscription is None:
+            raise NoSuchSubscription(f'The session has no subscription {number}.')
+        del self.subscriptions[subscription.topic]
+        del self.subscriptions[subscription.number]
+        self.realm.topics.release(subscription.number)
+        return subscription
+
+    def subscribe(self, topic):
+        """Return the id of the session's subscription to the topic, a new one if need be."""
+        # A user's own connection may hand over members of an enumeration of strings.
+        return self.add_subscription(topic if type(topic) is str else str.__str__(topic)).number
+
+    def unsubscribe(self, number):
+        """Forget a subscription. Raises NoSuchSubscription."""
+        self.drop_subscription(number)
+
+    def subscription_exit(self, number):
+        """Return the handler whose teardown ends a subscription, or None; see set_subscription_exit()."""
+        cdef Subscription subscription = self.find_subscription(number)
+        return None if subscription is None else subscription.exit
+
+    def set_subscription_exit(self, number, handler):
+        """Keep the async iterator that is to be run to its end when the subscription ends."""
+        cdef Subscription subscription = self.find_subscription(number)
+        if subscription is None:
+            raise NoSuchSubscription(f'The session has no subscription {number}.')
+        subscription.exit = handler
+
+    @property
+    def has_subscriptions(self):
+        return bool(self.subscriptions)
+
+    def release_subscriptions(self):
+        """Forget all subscriptions and return their exits, in the order of subscribing."""
+        cdef Subscription subscription
+        exits = []
+        if self.subscriptions is not None:
+            for key, subscription in list(self.subscriptions.items()):
+                if type(key) is str:
+                    if subscription.exit is not None:
+                        exits.append(subscription.exit)
+                    self.drop_subscription(subscription.number)
+            self.subscriptions = None
+        return exits
+
+    def own_subscription_id(self, topic):
+        """Return the id of the session's subscription to the topic, or None."""
+        cdef Subscription subscription = self.find_subscription(topic)
+        return None if subscription is None else subscription.number
+
+    def subscription_id_for_topic(self, topic):
+        """Return the id of the session's subscription to the topic, or of the realm's, or None if nobody has one."""
+        cdef Subscription subscription = self.find_subscription(topic)
+        return self.realm.topics.peek(topic) if subscription is None else subscription.number
+
+    # Sending
+
+    cdef object emit(self, object message):
+        """Send one message: return None when it is on its way, else an awaitable that sends it.
+
+        Raises ConnectionClosed or SerializationError where that is known at once.
+        """
+        if self.state >= STATE_CLOSING:
+            self.refuse_sending()
+        if self.outlet is None:
+            return self.connection.send_msg(message)
+        self.outlet.put_payload(self.outlet.codec.encode_message(message))
+        return None
+
+    cdef int refuse_sending(self) except -1:
+        # After GOODBYE nothing may follow, and code that still holds the session must not write into a later
+        # session of the connection.
+        raise ConnectionClosed(f'Session {self.id} has ended.')
+
+    cdef object emit_result(self, object request_id, bint progress, object args, object kwargs):
+        """Send RESULT (WAMP BP, "Calling"); see emit()."""
+        if self.outlet is None or not self.plain_sends:
+            details = {'progress': True} if progress else {}
+            if kwargs:
+                return self.emit_through((RESULT, request_id, details, args or (), kwargs))
+            if args:
+                return self.emit_through((RESULT, request_id, details, args))
+            return self.emit_through((RESULT, request_id, details))
+        if self.state >= STATE_CLOSING:
+            self.refuse_sending()
+        self.outlet.put_payload(self.outlet.codec.encode_result(request_id, progress, args, kwargs))
+        return None
+
+    cdef object emit_error(self, int request_type, object request_id, object uri, object args, object kwargs):
+        """Send ERROR (WAMP BP, "ERROR"); see emit()."""
+        if kwargs:
+            return self.emit_through((ERROR, request_type, request_id, {}, uri, args or (), kwargs))
+        if args:
+            return self.emit_through((ERROR, request_type, request_id, {}, uri, args))
+        return self.emit_through((ERROR, request_type, request_id, {}, uri))
+
+    cdef object emit_through(self, object message):
+        """Send by way of the class's own send_raw() where it has one."""
+        return self.emit(message) if self.plain_sends else self.send_raw(message)
+
+    cdef object emit_event(self, object topic, object args, object kwargs, object trust_level):
+        """Send EVENT if the session is subscribed to the topic (WAMP BP, "Publishing"); see emit()."""
+        cdef Subscription subscription = self.find_subscription(topic)
+        cdef dict details = {}
+        if subscription is None:
+            logger.debug('An event for %s was not sent to session %s, which is not subscribed to it.',
+                         topic, self.id)
+            return None
+        if trust_level is not None:
+            details['trustlevel'] = trust_level
+        if self.outlet is not None and subscription.held is None and self.state < STATE_CLOSING:
+            self.outlet.put_payload(self.outlet.codec.encode_event(
+                subscription.number, next_global_id(), details, args, kwargs))
+            return self.outlet.wait_drained()
+        if kwargs:
+            message = (EVENT, subscription.number, next_global_id(), details, args or (), kwargs)
+        elif args:
+            message = (EVENT, subscription.number, next_global_id(), details, args)
+        else:
+            message = (EVENT, subscription.number, next_global_id(), details)
+        if subscription.held is not None and self.state < STATE_CLOSING:
+            subscription.held.append(message)
+            return None
+        return self.emit(message)
+
+    def send_event(self, topic, args=(), kwargs=None, trust_level=None):
+        """Send an event to the client if it is subscribed to `topic`; await the result. See WAMPSession."""
+        return Sending(self, topic, args, kwargs, trust_level)
+
+    def send_raw(self, msg):
+        """Send a ready message, a sequence whose first element is the message code; await the result."""
+        return Sending(self, RAW, msg, None, None)
+
+    def take_held_events(self, number):
+        """Return the events held for a subscription so far, and hold none from now on if there are none."""
+        cdef Subscription subscription = self.find_subscription(number)
+        if subscription is None or subscription.held is None:
+            return ()
+        events = subscription.held
+        subscription.held = [] if events else None
+        return events
+
+    # Opening and closing; the coroutines that send the messages are the public class's.
+
+    def mark_open(self):
+        """WELCOME is out."""
+        if self.state == STATE_OPENING:
+            self.state = STATE_OPEN
+
+    def mark_closing(self):
+        """GOODBYE has been said by us, and the peer's is awaited."""
+        if self.state in (STATE_OPENING, STATE_OPEN):
+            self.state = STATE_CLOSING
+            if self.outlet is not None and not self.peer_left:
+                self.outlet.session_closing()
+
+    def mark_ended(self):
+        """Nothing can be sent any more."""
+        self.state = STATE_ENDED
+
+    def mark_peer_left(self):
+        """The peer has said GOODBYE."""
+        self.peer_left = True
+
+    @property
+    def has_peer_left(self):
+        return self.peer_left
+
+    @property
+    def has_ended(self):
+        return self.state == STATE_ENDED
+
+    @property
+    def is_closing(self):
+        return self.state == STATE_CLOSING
+
+    @property
+    def was_welcomed(self):
+        return self.welcomed
+
+    def mark_welcomed(self):
+        """WELCOME is about to be sent; returns whether it had been before."""
+        before = self.welcomed
+        self.welcomed = True
+        return before
+
+
+cdef class Sending(Steps):
+    """What send_event() and send_raw() return: awaiting it sends."""
+
+    def __cinit__(self, SessionCore session, topic, args, kwargs, trust_level):
+        self.session = session
+        self.topic = topic
+        self.args = args
+        self.kwargs = kwargs
+        self.trust_level = trust_level
+
+    cdef object begin(self):
+        if self.topic is RAW:
+            return self.session.emit(self.args)
+        return self.session.emit_event(self.topic, self.args, self.kwargs, self.trust_level)

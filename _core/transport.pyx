@@ -1,0 +1,513 @@
+"""The native transport: WebSocket over asyncio's and uvloop's BufferedProtocol (RFC 6455).
+
+All connections of a loop read into one buffer, because a read is parsed to its end before the loop can start
+another. What a read leads to is written at its end in one go; what is sent at other times is written once per
+turn of the loop. An idle connection holds neither a task nor a buffer.
+
+This is the one module of the core that knows asyncio.
+"""
+
+import asyncio
+import logging
+import sys
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
+from libc.string cimport memcpy
+
+from .frames cimport (
+    FRAME_BINARY, FRAME_CLOSE, FRAME_FAILED, FRAME_NEED_DATA, FRAME_PING, FRAME_PONG, FRAME_TEXT, FrameReader,
+    frame_write_header,
+)
+from .outlets cimport Outlet
+from serverwamp_fast.errors import ConnectionClosed
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **object, Py_ssize_t size) except -1
+    PyObject *allocate_bytes "PyBytes_FromStringAndSize" (const char *data, Py_ssize_t size) except NULL
+    char *bytes_data "PyBytes_AS_STRING" (PyObject *object) noexcept
+    Py_ssize_t bytes_capacity "PyBytes_GET_SIZE" (PyObject *object) noexcept
+
+logger = logging.getLogger('serverwamp_fast.transport')
+
+cdef enum:
+    READ_BUFFER = 256 * 1024
+    HEAD_LIMIT = 16 * 1024      # an HTTP request of a browser with many cookies is below this
+    HEADER_ROOM = 10            # the longest frame header of a server
+    FIRST_ROOM = 256
+    LARGE_PAYLOAD = 32 * 1024   # handed to the transport as it is instead of being copied
+    READ_BUDGET = 64            # messages of one connection that are handled before others get their turn
+
+cdef object Task = asyncio.Task
+cdef bint HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+
+
+cdef class Hub:
+    """What the connections of one server share: the loop, the read buffer, and who has output to write.
+
+    - negotiate(head: bytes) -> (response: bytes, subprotocol: str | None): answers an HTTP request; with None the
+      connection is closed after the response
+    - open_timeout: seconds from the connection's start to an open session
+    - close_timeout: seconds that a closing connection is given
+    - max_size: the limit of one message in bytes, fragments included
+    """
+
+    def __init__(self, loop, negotiate, double open_timeout, double close_timeout, size_t max_size):
+        self.loop = loop
+        self.negotiate = negotiate
+        self.open_timeout = open_timeout
+        self.close_timeout = close_timeout
+        self.max_size = max_size
+        self.connections = set()
+        self.tasks = set()
+        self.dirty = []
+        self.memory = bytearray(READ_BUFFER)
+        self.view = memoryview(self.memory)
+        self.buffer = <unsigned char *> (<char *> self.memory)
+        self.eager = HAS_EAGER_TASKS
+
+    cdef object start_task(self, object coroutine, object context):
+        """Run a coroutine in a task of its own; on Python 3.12+ its first step runs now."""
+        factory = self.loop.get_task_factory()
+        if factory is not None:
+            task = self.loop.create_task(coroutine, context=context)
+        elif self.eager:
+            # Built directly, because uvloop's create_task() refuses eager_start.
+            task = Task(coroutine, loop=self.loop, context=context, eager_start=True)
+        else:
+            task = Task(coroutine, loop=self.loop, context=context)
+        if not task.done():
+            # The loop itself only holds tasks weakly.
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        return task
+
+    def wait_empty(self):
+        """Return a future that ends when there is no connection left."""
+        if self.emptied is None:
+            self.emptied = self.loop.create_future()
+            self.note_lost()
+        return self.emptied
+
+    cdef int note_lost(self) except -1:
+        if self.emptied is not None and not self.connections and not self.emptied.done():
+            self.emptied.set_result(None)
+        return 0
+
+    def spawn(self, coroutine, context=None):
+        return self.start_task(coroutine, context)
+
+    cdef int add_dirty(self, WebSocketTransport connection) except -1:
+        """Remember a connection that has output, and flush all of them on the loop's next turn."""
+        connection.is_dirty = True
+        self.dirty.append(connection)
+        if not self.flush_scheduled:
+            self.flush_scheduled = True
+            self.loop.call_soon(self.flush_dirty)
+        return 0
+
+    def flush_dirty(self):
+        cdef WebSocketTransport connection
+        cdef list dirty = self.dirty
+        self.dirty = []
+        self.flush_scheduled = False
+        for connection in dirty:
+            connection.is_dirty = False
+            connection.flush_output()
+
+
+cdef class WebSocketTransport(Outlet):
+    """A server's side of one WebSocket connection; subclasses say what a message means.
+
+    A Python subclass adds asyncio.BufferedProtocol as a second base, for the loop to recognize it.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self.out = NULL
+        self.state = SOCKET_HANDSHAKE
+
+    def __dealloc__(self):
+        Py_XDECREF(self.out)
+
+    def __init__(self, Hub hub not None):
+        self.hub = hub
+        self.head = b''
+
+    # What subclasses decide
+
+    cdef int on_open(self, object subprotocol) except -1:
+        """The opening handshake is done."""
+        return 0
+
+    cdef int on_message(self, bint is_text, unsigned char *data, size_t size) except -1:
+        """One whole message; the memory is only valid during the call. Takes what it costs off the budget."""
+        return 0
+
+    cdef int on_peer_close(self, unsigned int code) except -1:
+        """The peer sent Close in an open connection; answer it now or later, by answer_close()."""
+        return self.answer_close(code)
+
+    cdef int on_deadline(self) except -1:
+        """The time for opening is over, in an open WebSocket connection."""
+        return 0
+
+    cdef int on_lost(self) except -1:
+        """The connection is gone."""
+        return 0
+
+    cdef bint is_busy(self) noexcept:
+        """Whether messages are waiting, so that nothing more should be read."""
+        return False
+
+    cdef int on_resume(self) except -1:
+        """A new turn of the loop: deal with messages that wait, before more is read."""
+        return 0
+
+    # Called by the event loop
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.hub.connections.add(self)
+        self.arm_timer(self.hub.open_timeout)
+
+    def get_buffer(self, Py_ssize_t size_hint):
+        return self.hub.view
+
+    def buffer_updated(self, Py_ssize_t size):
+        self.process(self.hub.buffer, <size_t> size)
+
+    def eof_received(self):
+        # None: the loop closes the transport, and what was written before still goes out.
+        return None
+
+    def connection_lost(self, error):
+        self.state = SOCKET_CLOSED
+        self.disarm_timer()
+        self.hub.connections.discard(self)
+        self.hub.note_lost()
+        Py_XDECREF(self.out)
+        self.out = NULL
+        self.out_used = 0
+        if self.drain_waiters is not None:
+            waiters = self.drain_waiters
+            self.drain_waiters = None
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_exception(ConnectionClosed('The connection was lost.'))
+        try:
+            self.on_lost()
+        except Exception:
+            logger.exception('The end of a connection was not handled.')
+
+    def pause_writing(self):
+        # A peer that doesn't read its answers doesn't get to ask for more.
+        self.writing_paused = True
+        self.update_reading()
+
+    def resume_writing(self):
+        self.writing_paused = False
+        if self.drain_waiters is not None:
+            waiters = self.drain_waiters
+            self.drain_waiters = None
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+        self.update_reading()
+
+    # Reading
+
+    cdef int process(self, unsigned char *data, size_t size) except -1:
+        """Deal with the bytes of one read; write what they led to. Never raises into the loop."""
+        self.corked = True
+        try:
+            self.budget = READ_BUDGET
+            if self.state == SOCKET_HANDSHAKE:
+                self.read_head(data, size)
+            elif self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
+                self.reader.feed(data, size)
+                self.pump()
+        except Exception:
+            logger.exception('A connection ends because of an error in the server.')
+            self.fail(1011, b'internal error')
+        finally:
+            self.corked = False
+            self.flush_output()
+        return 0
+
+    cdef int read_head(self, unsigned char *data, size_t size) except -1:
+        """Read the HTTP request; answer it when it is complete."""
+        cdef Py_ssize_t known = len(self.head), end
+        cdef size_t rest
+        self.head += data[:size]
+        end = self.head.find(b'\r\n\r\n', max(known - 3, 0))
+        if end < 0 and len(self.head) <= HEAD_LIMIT:
+            return 0
+        rest = 0 if end < 0 else <size_t> (len(self.head) - end - 4)
+        if rest:
+            self.head = self.head[:end + 4]
+        response, subprotocol = self.hub.negotiate(self.head)
+        if subprotocol is None:
+            self.state = SOCKET_FAILED
+            self.transport.write(response)
+            self.transport.close()
+            self.arm_timer(self.hub.close_timeout)
+            return 0
+        self.transport.write(response)
+        self.state = SOCKET_OPEN
+        self.reader = FrameReader(max_size=self.hub.max_size)
+        self.on_open(subprotocol)
+        if rest:
+            # The head ended inside this read, so what follows it is the read's tail.
+            self.reader.feed(data + size - rest, rest)
+            self.pump()
+        return 0
+
+    cdef int pump(self) except -1:
+        """Handle the frames of the window, as far as the budget goes."""
+        cdef int event
+        while self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
+            if self.budget == 0 or self.is_busy():
+                return self.set_aside()
+            event = self.reader.next_event()
+            if event == FRAME_NEED_DATA:
+                return 0
+            self.handle_event(event)
+        return 0
+
+    cdef int handle_event(self, int event) except -1:
+        cdef FrameReader reader = self.reader
+        if event == FRAME_TEXT or event == FRAME_BINARY:
+            if self.state == SOCKET_OPEN:
+                self.on_message(event == FRAME_TEXT, reader.payload, reader.payload_size)
+        elif event == FRAME_PING:
+            # Control frames count too: a flood of pings is a flood.
+            self.budget -= 1
+            if self.state == SOCKET_OPEN:
+                self.put_frame(FRAME_PONG, reader.payload, reader.payload_size)
+        elif event == FRAME_PONG:
+            self.budget -= 1
+        elif event == FRAME_CLOSE:
+            if self.state == SOCKET_CLOSING:
+                self.flush_output()
+                self.transport.close()
+            else:
+                self.on_peer_close(reader.close_code)
+        elif event == FRAME_FAILED:
+            logger.warning('A connection is closed with code %d: %s', reader.close_code,
+                           (<bytes> reader.failure).decode())
+            self.fail(reader.close_code, <bytes> reader.failure)
+        return 0
+
+    cdef int set_aside(self) except -1:
+        """Keep the rest of the window for the next turn of the loop and read no more until then."""
+        cdef size_t rest = self.reader.unread()
+        if rest:
+            self.backlog = self.reader.unread_start()[:rest]
+        self.update_reading()
+        if rest and not self.is_busy():
+            self.schedule_resume()
+        return 0
+
+    cdef int schedule_resume(self) except -1:
+        if not self.resume_scheduled:
+            self.resume_scheduled = True
+            self.hub.loop.call_soon(self.resume)
+        return 0
+
+    def resume(self):
+        """Go on with what was set aside."""
+        cdef bytes backlog
+        self.resume_scheduled = False
+        self.corked = True
+        self.budget = READ_BUDGET
+        try:
+            self.on_resume()
+            if self.backlog is not None and self.budget > 0 and not self.is_busy():
+                backlog = self.backlog
+                self.backlog = None
+                if self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
+                    # It came out of the read buffer, so it fits; and frames are unmasked in place.
+                    memcpy(self.hub.buffer, PyBytes_AS_STRING(backlog), PyBytes_GET_SIZE(backlog))
+                    self.reader.feed(self.hub.buffer, PyBytes_GET_SIZE(backlog))
+                    self.pump()
+            elif self.backlog is not None and not self.is_busy():
+                self.schedule_resume()
+        except Exception:
+            logger.exception('A connection ends because of an error in the server.')
+            self.fail(1011, b'internal error')
+        finally:
+            self.corked = False
+            self.flush_output()
+            self.update_reading()
+
+    cdef int update_reading(self) except -1:
+        """Read from the socket only while there is somewhere to go with it."""
+        cdef bint wanted = not (self.writing_paused or self.backlog is not None or self.is_busy())
+        if self.state == SOCKET_CLOSED or self.transport is None or self.transport.is_closing():
+            return 0
+        if wanted and self.reading_paused:
+            self.reading_paused = False
+            self.transport.resume_reading()
+        elif not wanted and not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
+        return 0
+
+    # Writing
+
+    cdef int reserve(self, size_t size) except -1:
+        """Make room for `size` more bytes of output."""
+        cdef size_t wanted, capacity
+        if self.out is NULL:
+            self.out = allocate_bytes(NULL, <Py_ssize_t> max(size, <size_t> FIRST_ROOM))
+            self.out_used = 0
+            return 0
+        capacity = <size_t> bytes_capacity(self.out)
+        wanted = self.out_used + size
+        if wanted > capacity:
+            _PyBytes_Resize(&self.out, <Py_ssize_t> max(wanted, 2 * capacity))
+        return 0
+
+    cdef int put_frame(self, int opcode, const unsigned char *data, size_t size) except -1:
+        """Append a frame to the output."""
+        cdef unsigned char *start
+        self.reserve(size + HEADER_ROOM)
+        start = <unsigned char *> bytes_data(self.out)
+        self.out_used += frame_write_header(start + self.out_used, opcode, size)
+        memcpy(start + self.out_used, data, size)
+        self.out_used += size
+        if not self.corked and not self.is_dirty:
+            self.hub.add_dirty(self)
+        return 0
+
+    cdef int put_payload(self, bytes payload) except -1:
+        return self.put_data(FRAME_BINARY if self.codec.is_binary else FRAME_TEXT, payload)
+
+    cdef int put_data(self, int opcode, bytes payload) except -1:
+        """Append a data frame. Raises ConnectionClosed once a Close frame is out or the connection is lost."""
+        cdef size_t size = <size_t> PyBytes_GET_SIZE(payload)
+        if self.state != SOCKET_OPEN:
+            raise ConnectionClosed('The WebSocket connection is closed.')
+        if size < LARGE_PAYLOAD:
+            return self.put_frame(opcode, <const unsigned char *> PyBytes_AS_STRING(payload), size)
+        self.reserve(HEADER_ROOM)
+        self.out_used += frame_write_header(<unsigned char *> bytes_data(self.out) + self.out_used, opcode, size)
+        self.flush_output()
+        self.transport.write(payload)
+        return 0
+
+    cdef int flush_output(self) except -1:
+        """Hand the output to the transport."""
+        cdef PyObject *out = self.out
+        cdef bytes data
+        if out is NULL:
+            return 0
+        self.out = NULL
+        # The object is complete from here on; its memory is never written to again.
+        if self.out_used != <size_t> bytes_capacity(out):
+            _PyBytes_Resize(&out, <Py_ssize_t> self.out_used)
+        data = <bytes> <object> out
+        Py_XDECREF(out)
+        self.out_used = 0
+        if self.state != SOCKET_CLOSED:
+            self.transport.write(data)
+        return 0
+
+    cdef object wait_drained(self):
+        if not self.writing_paused or self.state == SOCKET_CLOSED:
+            return None
+        waiter = self.hub.loop.create_future()
+        if self.drain_waiters is None:
+            self.drain_waiters = []
+        self.drain_waiters.append(waiter)
+        return waiter
+
+    # Closing
+
+    cdef int begin_close(self, unsigned int code, bytes reason) except -1:
+        """Send Close, once, and wait for the peer's (RFC 6455, 7.1.2)."""
+        cdef unsigned char payload[125]
+        cdef size_t size = 0
+        if self.state == SOCKET_HANDSHAKE:
+            self.state = SOCKET_FAILED
+            self.transport.close()
+            return 0
+        if self.state != SOCKET_OPEN:
+            return 0
+        if code != 1005:
+            # 1005 stands for a Close without a code, and is answered with one without a code.
+            payload[0] = <unsigned char> (code >> 8)
+            payload[1] = <unsigned char> (code & 0xFF)
+            size = min(<size_t> len(reason), <size_t> 123)
+            memcpy(payload + 2, PyBytes_AS_STRING(reason), size)
+            size += 2
+        self.put_frame(FRAME_CLOSE, payload, size)
+        self.flush_output()
+        self.state = SOCKET_CLOSING
+        self.arm_timer(self.hub.close_timeout)
+        self.update_reading()
+        return 0
+
+    cdef int answer_close(self, unsigned int code) except -1:
+        """Answer the peer's Close with its own code; the server then closes first (RFC 6455, 7.1.1)."""
+        self.begin_close(code, b'')
+        self.transport.close()
+        return 0
+
+    cdef int fail(self, unsigned int code, bytes reason) except -1:
+        """Fail the connection (RFC 6455, 7.1.7): Close, then end our half; the rest is not read any more."""
+        if self.state == SOCKET_CLOSED or self.state == SOCKET_FAILED:
+            return 0
+        if self.state == SOCKET_HANDSHAKE:
+            return self.begin_close(code, reason)
+        self.begin_close(code, reason)
+        self.state = SOCKET_FAILED
+        self.backlog = None
+        self.update_reading()
+        # Closing at once would make the kernel drop the Close frame if bytes of the peer are still unread.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+        self.arm_timer(self.hub.close_timeout)
+        return 0
+
+    cdef int arm_timer(self, double delay) except -1:
+        self.disarm_timer()
+        self.timer = self.hub.loop.call_later(delay, self.time_is_up)
+        return 0
+
+    cdef int disarm_timer(self) except -1:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        return 0
+
+    def time_is_up(self):
+        self.timer = None
+        if self.state == SOCKET_OPEN:
+            self.on_deadline()
+            self.flush_output()
+        elif self.state != SOCKET_CLOSED:
+            self.transport.abort()
+
+
+cdef class MessageTransport(WebSocketTransport):
+    """A connection whose messages are handled in Python: what the conformance suite's echo server stands on."""
+
+    cdef int on_open(self, object subprotocol) except -1:
+        # The deadline is for opening a WAMP session.
+        return self.disarm_timer()
+
+    cdef int on_message(self, bint is_text, unsigned char *data, size_t size) except -1:
+        self.budget -= 1
+        self.message_received(data[:size], is_text)
+        return 0
+
+    def message_received(self, data, is_text):
+        """A whole message has come; for subclasses."""
+
+    def send(self, bytes data not None, bint is_text):
+        """Append a message to the output. Raises ConnectionClosed."""
+        self.put_data(FRAME_TEXT if is_text else FRAME_BINARY, data)

@@ -1,0 +1,27 @@
+"""The fast way to serve WAMP v2 from Python: the API of serverwamp 2.0 on a compiled core."""
+
+from .__about__ import VERSION as __version__
+from .alias import install, uninstall
+from .application import Application, Realm
+from .auth import CRAAuthRequirement
+from .connection import ConnectionClosed
+from .events import SubscribeError, TopicRouteSet
+from .rpc import RPCError, RPCErrorResult, RPCProgressReport, RPCRequest, RPCResult, RPCRouteSet
+
+__all__ = (
+    'Application',
+    'CRAAuthRequirement',
+    'ConnectionClosed',
+    'RPCError',
+    'RPCErrorResult',
+    'RPCProgressReport',
+    'RPCRequest',
+    'RPCResult',
+    'RPCRouteSet',
+    'Realm',
+    'SubscribeError',
+    'TopicRouteSet',
+    '__version__',
+    'install',
+    'uninstall',
+)

@@ -1,0 +1,12 @@
+from .sessions cimport SessionCore
+
+cdef class InOrder:
+    cdef readonly object work
+
+cdef class Dispatch:
+    cdef object call_rules
+    cdef object delegate
+    cdef frozenset delegated
+    cdef bint synchronize
+
+cdef object receive_message(SessionCore session, object message)

@@ -1,0 +1,23 @@
+from .sessions cimport SessionCore
+from .transport cimport WebSocketTransport
+
+cdef class WAMPPeer(WebSocketTransport):
+    cdef readonly object server     # what opens and ends sessions; see adapters/native.py
+    cdef SessionCore session
+    cdef object job                 # the task whose end the next message waits for
+    cdef object held                # a deque of what waits: messages, errors, and the code of the peer's Close
+    cdef object inbox               # with a consumer of its own: the deque that next_message() empties
+    cdef object inbox_waiter
+    cdef size_t held_size
+    cdef bint is_lost
+
+    cdef int take(self, object item, size_t size) except -1
+    cdef int handle(self, object item) except -1
+    cdef int handle_hello(self, object message) except -1
+    cdef int run_in_order(self, object coroutine, bint is_opening) except -1
+    cdef int job_ended(self, object task) except -1
+    cdef int drain_held(self) except -1
+    cdef int end_session(self) except -1
+    cdef int refuse(self, object uri, object text) except -1
+    cdef int wake_consumer(self) except -1
+    cdef int put_message(self, object message) except -1

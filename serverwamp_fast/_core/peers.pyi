@@ -1,0 +1,45 @@
+from collections.abc import Awaitable, Sequence
+from typing import Any, Self
+
+from .sessions import SessionCore
+from .transport import Hub, WebSocketTransport
+
+class PeerClose:
+    """Stands among the held messages for the peer's Close."""
+
+    def __new__(cls, code: int) -> Self: ...
+
+class WAMPPeer(WebSocketTransport):
+    """A WAMP client on the native transport. `server` has these methods:
+
+    - open_session(peer, message) -> (session, coroutine | None): takes HELLO; the coroutine, if any, must end
+      before the session is used. Raises LookupError for an unknown realm.
+    - end_session(session): the session is over; runs what is left to run
+    - consume(peer): returns whether the application reads the messages itself, by next_item()
+    """
+
+    def __init__(self, hub: Hub, server: Any) -> None: ...
+    @property
+    def server(self) -> Any: ...
+    def put(self, message: Sequence[Any]) -> Awaitable[None] | None:
+        """Append a message to the output; return None, or an awaitable while the client doesn't read.
+
+        Raises ConnectionClosed or SerializationError.
+        """
+
+    def put_all(self, messages: Sequence[Sequence[Any]]) -> Awaitable[None] | None:
+        """Append messages, in one payload where the subprotocol is batched; see put()."""
+
+    def start_close(self, code: int = 1000, reason: str = '') -> None:
+        """Close the connection (RFC 6455, 7.1.2); what was sent before goes out first."""
+
+    @property
+    def is_closed(self) -> bool: ...
+    @property
+    def current_session(self) -> SessionCore | None: ...
+    def finish_job(self, task: Any) -> None: ...
+    def next_item(self) -> tuple[bool, Any] | None:
+        """For a consumer: (True, message), (False, awaitable) to wait for one, or None at the end.
+
+        Raises WAMPMsgParseError for what is not a message.
+        """

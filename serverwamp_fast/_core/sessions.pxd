@@ -1,0 +1,46 @@
+from .outlets cimport Outlet
+from .steps cimport Steps
+
+cdef class Subscription:
+    cdef str topic
+    cdef unsigned long long number
+    cdef list held              # events before SUBSCRIBED; None once that is out
+    cdef object exit            # the subscription handler, suspended at its yield
+
+cdef class SessionCore:
+    cdef public object connection
+    cdef public object realm
+    cdef public object id
+    cdef public object identity
+    cdef public object auth_id
+    cdef public object auth_methods
+    cdef public object tasks            # AsyncTaskGroup that spawn_task() uses
+    cdef public object app              # the Application that runs the session, once it does
+    cdef public object context          # contextvars that ordered handlers set for the rest of the session
+    cdef public object lifespan_exits   # lifespan handlers, suspended at their yields
+    cdef public object close_timer      # cancels the wait for the peer's GOODBYE
+    cdef dict data                      # item data
+    cdef dict subscriptions             # topic -> Subscription and id -> Subscription
+    cdef Outlet outlet                  # the connection, if it takes payloads at once
+    cdef object dispatch                # how the session's requests are handled; see dispatch.pyx
+    cdef int state
+    cdef bint plain_sends
+    cdef bint welcomed
+    cdef bint peer_left
+
+    cdef Subscription find_subscription(self, object key)
+    cdef Subscription add_subscription(self, str topic)
+    cdef Subscription drop_subscription(self, object number)
+    cdef object emit(self, object message)
+    cdef int refuse_sending(self) except -1
+    cdef object emit_result(self, object request_id, bint progress, object args, object kwargs)
+    cdef object emit_error(self, int request_type, object request_id, object uri, object args, object kwargs)
+    cdef object emit_through(self, object message)
+    cdef object emit_event(self, object topic, object args, object kwargs, object trust_level)
+
+cdef class Sending(Steps):
+    cdef SessionCore session
+    cdef object topic
+    cdef object args
+    cdef object kwargs
+    cdef object trust_level

@@ -1,0 +1,237 @@
+"""WAMP over WebSocket on aiohttp's web server."""
+
+import asyncio
+import inspect
+import logging
+from abc import ABCMeta
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import WebSocketError, WSMsgType, web
+
+from .._core.codecs import SUBPROTOCOLS, codec_for
+from ..connection import ConnectionClosed, PayloadConnection
+from ..errors import WAMPMsgParseError
+
+# All of them. Which one is used is the client's choice, by the order of its offer.
+SUPPORTED_WS_PROTOCOLS = SUBPROTOCOLS
+
+# Bytes of a whole message, fragments included and decompressed.
+DEFAULT_MAX_SIZE = 2**20
+
+# Seconds that closing may take. Of these aiohttp waits 10 for the client's answer; but before that
+# it waits, without a limit of its own, for a client that doesn't read what was sent to it.
+CLOSE_LIMIT = 20
+
+# Bytes of output, below which asyncio's transports never pause their protocol: the low-water mark.
+UNPAUSED_SIZE = 16 * 1024
+
+INVALID_TEXT = 1007
+
+# Text can be had undecoded from version 3.14 on, and sent so from 3.11 on. JSON is decoded from
+# bytes and encoded to bytes, so that saves a copy each way.
+_response_options: dict[str, Any] = (
+    {'decode_text': False}
+    if 'decode_text' in inspect.signature(web.WebSocketResponse).parameters
+    else {}
+)
+_sends_encoded_text = hasattr(web.WebSocketResponse, 'send_frame')
+
+logger = logging.getLogger(__name__)
+
+
+async def connection_for_aiohttp_request(
+    request: web.Request, *, max_size: int = DEFAULT_MAX_SIZE
+) -> 'AiohttpWebSocketConnection':
+    """Completes the opening handshake of a WebSocket, and returns the connection on it.
+
+    Messages of more than `max_size` bytes make aiohttp close with code 1009.
+
+    Raises aiohttp's HTTPBadRequest for a request that doesn't ask for a WebSocket, or offers none
+    of the subprotocols in SUPPORTED_WS_PROTOCOLS.
+    """
+    ws = web.WebSocketResponse(
+        protocols=SUPPORTED_WS_PROTOCOLS,
+        # aiohttp refuses what reaches its limit.
+        max_msg_size=max_size + 1,
+        **_response_options,
+    )
+    subprotocol = ws.can_prepare(request).protocol
+    if subprotocol is None:
+        # A client that names no serializer can't be understood.
+        raise web.HTTPBadRequest(text='A supported WAMP WebSocket subprotocol is required.')
+    await ws.prepare(request)
+    return ws_protocol_connection_classes[subprotocol](ws, request)
+
+
+class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
+    """A connection on a WebSocketResponse that has been prepared. Subclasses name their `codec`."""
+
+    def __init__(
+        self,
+        ws: web.WebSocketResponse,
+        request: web.Request,
+        compress_outbound: bool = False,
+    ) -> None:
+        super().__init__()
+        self._ws = ws
+        self._sends: set[asyncio.Future[Any]] = set()
+        self._compress_outbound = compress_outbound
+
+        self._transport = transport = request.transport
+        tls = transport.get_extra_info('ssl_object') if transport else None
+        self.transport_info.update(
+            http_cookies=request.cookies,
+            http_headers_raw=request.raw_headers,
+            http_path=request.path,
+            http_path_raw=request.raw_path,
+            http_query_string=request.query_string,
+            peer_address=request.remote,
+            peer_certificate=transport.get_extra_info('peercert') if transport else None,
+            peer_certificate_raw=tls.getpeercert(binary_form=True) if tls else None,
+        )
+
+    @property
+    def ws_response(self) -> web.WebSocketResponse:
+        """The response, which aiohttp wants the request's handler to return."""
+        return self._ws
+
+    async def receive_payload(self) -> bytes | str | None:
+        ws = self._ws
+        # aiohttp raises RuntimeError when a closed WebSocket is read again and again.
+        while not ws.closed:
+            frame = await ws.receive()
+            kind = frame.type
+            if kind is WSMsgType.TEXT:
+                if self.codec.is_binary:
+                    raise WAMPMsgParseError('Text, where the subprotocol is a binary one.')
+                text: bytes | str = frame.data
+                if isinstance(text, bytes) and not text.isascii() and not is_utf8(text):
+                    await self._refuse_text()
+                    return None
+                return text
+            if kind is WSMsgType.BINARY:
+                if not self.codec.is_binary:
+                    raise WAMPMsgParseError('Binary data, where the subprotocol is a text one.')
+                payload: bytes = frame.data
+                return payload
+            if kind is WSMsgType.ERROR:
+                self._log_error(frame.data)
+                return None
+            if kind in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+                return None
+            # Pings and pongs, which a response made with autoping=False hands out.
+        return None
+
+    async def send_payload(self, payload: bytes) -> None:
+        transport = self._transport
+        try:
+            if self._sends or (
+                transport and transport.get_write_buffer_size() + len(payload) > UNPAUSED_SIZE
+            ):
+                await self._send_in_task(payload)
+            else:
+                await self._send(payload)
+        except OSError as error:
+            # ConnectionResetError, for a client that is gone as for a WebSocket that is closed
+            # here.
+            raise ConnectionClosed('The WebSocket is closed.') from error
+
+    async def _send(self, payload: bytes) -> None:
+        ws = self._ws
+        compress = self._compress_outbound
+        if self.codec.is_binary:
+            await ws.send_bytes(payload, compress=compress)
+        elif _sends_encoded_text:
+            await ws.send_frame(payload, WSMsgType.TEXT, compress)
+        else:
+            await ws.send_str(payload.decode(), compress=compress)
+
+    async def _send_in_task(self, payload: bytes) -> None:
+        """Sends where it may have to wait for the client to read.
+
+        The tasks that wait for that have a future of aiohttp's in common, and since version 3.13.4
+        the first one to be cancelled cancels them all. A task that nobody cancels waits in place of
+        the caller. While there is one, it is followed by others, which keeps the order of messages.
+        """
+        task = asyncio.ensure_future(self._send(payload))
+        self._sends.add(task)
+        task.add_done_callback(self._forget_send)
+        await asyncio.wait([task])
+        task.result()
+
+    def _forget_send(self, task: asyncio.Future[Any]) -> None:
+        self._sends.discard(task)
+        if not task.cancelled():
+            # Who wanted to know may have been cancelled.
+            task.exception()
+
+    async def close(self) -> None:
+        await self._close_ws()
+
+    async def _close_ws(self, **reason: Any) -> None:
+        # In a task for the same reason as above.
+        closing = asyncio.ensure_future(self._ws.close(**reason))
+        self._sends.add(closing)
+        closing.add_done_callback(self._forget_send)
+        await asyncio.wait([closing], timeout=CLOSE_LIMIT)
+        if not closing.done() and self._transport:
+            self._transport.abort()
+            await asyncio.wait([closing])
+        try:
+            closing.result()
+        except OSError:
+            pass
+
+    async def _refuse_text(self) -> None:
+        # RFC 6455, 8.1. aiohttp itself looks at text only where it decodes it.
+        logger.warning(
+            'Closed the WebSocket of %s: a text message is not UTF-8.',
+            self.transport_info['peer_address'],
+        )
+        await self._close_ws(code=INVALID_TEXT, message=b'Invalid UTF-8')
+
+    def _log_error(self, error: object) -> None:
+        # Anything but a WebSocketError is the loss of the client, which is nothing to tell of.
+        if isinstance(error, WebSocketError):
+            logger.warning(
+                'Closed the WebSocket of %s with code %s: %s',
+                self.transport_info['peer_address'],
+                int(error.code),
+                error,
+            )
+
+
+def is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class AiohttpJSONWebSocketConnection(AiohttpWebSocketConnection):
+    codec = codec_for('wamp.2.json')
+
+
+class AiohttpBatchedJSONWebSocketConnection(AiohttpWebSocketConnection):
+    codec = codec_for('wamp.2.json.batched')
+
+
+class AiohttpMsgPackWebSocketConnection(AiohttpWebSocketConnection):
+    codec = codec_for('wamp.2.msgpack')
+
+
+class AiohttpBatchedMsgPackWebSocketConnection(AiohttpWebSocketConnection):
+    codec = codec_for('wamp.2.msgpack.batched')
+
+
+ws_protocol_connection_classes: Mapping[str, type[AiohttpWebSocketConnection]] = {
+    kind.codec.subprotocol: kind
+    for kind in (
+        AiohttpJSONWebSocketConnection,
+        AiohttpBatchedJSONWebSocketConnection,
+        AiohttpMsgPackWebSocketConnection,
+        AiohttpBatchedMsgPackWebSocketConnection,
+    )
+}

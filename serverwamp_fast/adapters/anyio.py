@@ -1,0 +1,82 @@
+"""Async support on anyio: on whichever of its backends is running."""
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from .async_base import AsyncSupport, AsyncTaskGroup
+
+
+class AnyioAsyncSupport(AsyncSupport):
+    """Tasks are anyio's, so that its cancel scopes work across them on either backend."""
+
+    @classmethod
+    @asynccontextmanager
+    async def launch_task_group(cls) -> AsyncIterator['AnyioTaskGroup']:
+        async with anyio.create_task_group() as tasks:
+            yield AnyioTaskGroup(tasks)
+
+    @classmethod
+    async def shield(
+        cls,
+        callback: Callable[..., Awaitable[Any]],
+        *callback_args: Any,
+        **callback_kwargs: Any,
+    ) -> Any:
+        """Calls `callback`.
+
+        A cancel scope that is cancelled meanwhile takes effect when it has ended.
+        """
+        with anyio.CancelScope(shield=True):
+            return await callback(*callback_args, **callback_kwargs)
+
+    @classmethod
+    def call_later(
+        cls, delay: float, callback: Callable[[], Awaitable[Any]]
+    ) -> Callable[[], None]:
+        return find_running_support().call_later(delay, callback)
+
+
+class AnyioTaskGroup(AsyncTaskGroup):
+    """The tasks of an anyio task group.
+
+    `cancel` cancels the group's scope, and with it who runs inside.
+    """
+
+    def __init__(self, anyio_task_group: anyio.abc.TaskGroup) -> None:
+        self._anyio_task_group = anyio_task_group
+
+    async def spawn(
+        self,
+        callback: Callable[..., Awaitable[Any]],
+        *callback_args: Any,
+        **callback_kwargs: Any,
+    ) -> None:
+        # Any, because anyio wants to be told that a coroutine is what the callback returns.
+        call: Any = partial(callback, **callback_kwargs) if callback_kwargs else callback
+        self._anyio_task_group.start_soon(call, *callback_args)
+
+    async def cancel(self) -> None:
+        self._anyio_task_group.cancel_scope.cancel()
+
+
+def find_running_support() -> type[AsyncSupport]:
+    """The support for the backend that runs the current task.
+
+    trio is asked first: as a guest of an asyncio loop it has both running.
+    """
+    if 'trio' in sys.modules:
+        import trio
+
+        if trio.lowlevel.in_trio_task():
+            from .trio import TrioAsyncSupport
+
+            return TrioAsyncSupport
+    from .asyncio import AsyncioAsyncSupport
+
+    return AsyncioAsyncSupport

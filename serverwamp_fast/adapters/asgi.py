@@ -1,0 +1,223 @@
+"""WAMP over WebSocket on an ASGI 3 server, which may run on asyncio or on trio."""
+
+import ssl
+import sys
+from abc import ABCMeta
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from .._core.codecs import SUBPROTOCOLS, codec_for
+from ..connection import ConnectionClosed, PayloadConnection
+from ..errors import WAMPMsgParseError
+from .http_info import decode_query, find_peer_address, parse_cookies
+
+# In the server's order of preference, which decides: the scope's order need not be the client's.
+SUPPORTED_WS_PROTOCOLS = SUBPROTOCOLS
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[Any]]
+
+# How an ASGI server answers messages that the connection can't take any more. The specification
+# wants an OSError for a client that is gone. For a WebSocket that the server has closed by itself,
+# over a message that is too large or an unanswered ping, uvicorn raises RuntimeError.
+SEND_ERRORS = (OSError, RuntimeError)
+
+
+def scope_cookies(scope: Scope) -> dict[str, str]:
+    """The cookies of the request that a scope describes, by name."""
+    return parse_cookies(scope.get('headers', ()))
+
+
+async def handle_asgi_path_not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers a request for a path that is not served: HTTP 404, or a refused handshake."""
+    if scope['type'] == 'websocket':
+        await send({'type': 'websocket.close'})
+    else:
+        await send_http_response(send, 404, b'Not found.')
+
+
+async def handle_asgi_lifespan(receive: Receive, send: Send) -> None:
+    """Agrees to the server's start and to its shutdown. There is nothing to be done for either."""
+    while True:
+        kind = (await receive())['type']
+        if kind == 'lifespan.startup':
+            await send({'type': 'lifespan.startup.complete'})
+        elif kind == 'lifespan.shutdown':
+            await send({'type': 'lifespan.shutdown.complete'})
+            return
+
+
+async def connection_for_asgi_invocation(
+    scope: Scope, receive: Receive, send: Send
+) -> 'ASGIWebSocketConnection | None':
+    """Accepts a WebSocket, and returns the connection on it.
+
+    Returns None for a request that was turned away: with HTTP 426 if it isn't for a WebSocket, by
+    refusing the handshake if it offers none of the subprotocols in SUPPORTED_WS_PROTOCOLS.
+    """
+    if scope['type'] != 'websocket':
+        # RFC 9110, 15.5.22. HTTP/2 knows no Upgrade header.
+        upgrade = [(b'upgrade', b'websocket')] if scope.get('http_version', '1.1') < '2' else []
+        await send_http_response(send, 426, b'WebSocket upgrade required.', upgrade)
+        return None
+
+    offered = scope.get('subprotocols', ())
+    subprotocol = next((name for name in SUPPORTED_WS_PROTOCOLS if name in offered), None)
+    try:
+        if subprotocol is None:
+            # A client that names no serializer can't be understood.
+            await send({'type': 'websocket.close'})
+            return None
+        await send({'type': 'websocket.accept', 'subprotocol': subprotocol})
+    except SEND_ERRORS:
+        # The client left before it got an answer.
+        return None
+    construct = ws_protocol_connection_classes[subprotocol]
+    return construct(scope, receive, send, scope_cookies(scope))
+
+
+async def send_http_response(
+    send: Send, status: int, text: bytes, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    await send(
+        {
+            'type': 'http.response.start',
+            'status': status,
+            'headers': [
+                (b'content-type', b'text/plain; charset=utf-8'),
+                (b'content-length', b'%d' % len(text)),
+                *(headers or ()),
+            ],
+        }
+    )
+    await send({'type': 'http.response.body', 'body': text})
+
+
+class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
+    """A connection on a WebSocket that has been accepted. Subclasses name their `codec`.
+
+    How large a message may be is for the server's configuration to say.
+    """
+
+    def __init__(
+        self,
+        asgi_scope: Scope,
+        asgi_receiver: Receive,
+        asgi_sender: Send,
+        cookies: Mapping[str, str] | None,
+    ) -> None:
+        super().__init__()
+        self._asgi_scope = asgi_scope
+        self._asgi_receive = asgi_receiver
+        self._asgi_send = shield_if_trio(asgi_sender)
+        self._closed = False
+        self.transport_info.update(read_scope(asgi_scope), http_cookies=cookies)
+
+    async def receive_payload(self) -> bytes | str | None:
+        return await self._receive_data('bytes' if self.codec.is_binary else 'text')
+
+    async def _receive_data(self, data_type: str) -> bytes | str | None:
+        while not self._closed:
+            event = await self._asgi_receive()
+            kind = event['type']
+            if kind == 'websocket.receive':
+                # Servers may send both keys, with None for the one that is not meant.
+                data: bytes | str | None = event.get(data_type)
+                if data is None:
+                    raise WAMPMsgParseError(f'A message without {data_type}.')
+                return data
+            if kind == 'websocket.disconnect':
+                self._closed = True
+            # Nothing else is of interest: 'websocket.connect' was answered before it was read.
+        return None
+
+    async def iterate_ws_msgs(self, data_type: str) -> AsyncIterator[bytes | str]:
+        """Yields the payloads of WebSocket messages, which must be of this type: text or bytes.
+
+        Raises WAMPMsgParseError for a message of the other type.
+        """
+        while (data := await self._receive_data(data_type)) is not None:
+            yield data
+
+    async def send_payload(self, payload: bytes) -> None:
+        if self._closed:
+            raise ConnectionClosed('The WebSocket is closed.')
+        event: dict[str, Any] = {'type': 'websocket.send'}
+        if self.codec.is_binary:
+            event['bytes'] = payload
+        else:
+            event['text'] = payload.decode()
+        try:
+            await self._asgi_send(event)
+        except SEND_ERRORS as error:
+            self._closed = True
+            raise ConnectionClosed('The WebSocket is closed.') from error
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._asgi_send({'type': 'websocket.close'})
+        except SEND_ERRORS:
+            pass
+
+
+def shield_if_trio(send: Send) -> Send:
+    """The server's `send`, so that a task that is cancelled leaves no part of a frame behind."""
+    if 'trio' in sys.modules:
+        import trio
+
+        if trio.lowlevel.in_trio_task():
+            from .trio import shield_sends
+
+            return shield_sends(send)
+    return send
+
+
+def read_scope(scope: Scope) -> dict[str, Any]:
+    """A connection's `transport_info`, cookies excepted; see http_info for the keys."""
+    raw_path = scope.get('raw_path')
+    target = quote(scope['path']) if raw_path is None else raw_path.decode('latin-1')
+    query = scope.get('query_string', b'').decode('latin-1')
+    certificates = (scope.get('extensions') or {}).get('tls', {}).get('client_cert_chain')
+    return {
+        'http_headers_raw': scope.get('headers', ()),
+        'http_path': scope['path'],
+        'http_path_raw': f'{target}?{query}' if query else target,
+        'http_query_string': decode_query(query),
+        'peer_address': find_peer_address(scope.get('client')),
+        # The TLS extension has no form for the parts of a certificate.
+        'peer_certificate': None,
+        # PEM texts, the client's own certificate first.
+        'peer_certificate_raw': ssl.PEM_cert_to_DER_cert(certificates[0]) if certificates else None,
+    }
+
+
+class ASGIJSONWebSocketConnection(ASGIWebSocketConnection):
+    codec = codec_for('wamp.2.json')
+
+
+class ASGIBatchedJSONWebSocketConnection(ASGIWebSocketConnection):
+    codec = codec_for('wamp.2.json.batched')
+
+
+class ASGIMsgPackWebSocketConnection(ASGIWebSocketConnection):
+    codec = codec_for('wamp.2.msgpack')
+
+
+class ASGIBatchedMsgPackWebSocketConnection(ASGIWebSocketConnection):
+    codec = codec_for('wamp.2.msgpack.batched')
+
+
+ws_protocol_connection_classes: Mapping[str, type[ASGIWebSocketConnection]] = {
+    kind.codec.subprotocol: kind
+    for kind in (
+        ASGIJSONWebSocketConnection,
+        ASGIBatchedJSONWebSocketConnection,
+        ASGIMsgPackWebSocketConnection,
+        ASGIBatchedMsgPackWebSocketConnection,
+    )
+}

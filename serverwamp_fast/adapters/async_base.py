@@ -1,0 +1,76 @@
+"""What the application asks of an async library: groups of tasks, shields and timers.
+
+Subclass both classes to run an application on a library that has no module here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+TaskGroupManager = AbstractAsyncContextManager['AsyncTaskGroup']
+
+
+class AsyncTaskGroup(ABC):
+    """Tasks that end before their group does."""
+
+    @abstractmethod
+    async def spawn(
+        self,
+        callback: Callable[..., Awaitable[Any]],
+        *callback_args: Any,
+        **callback_kwargs: Any,
+    ) -> None:
+        """Starts a task that calls `callback` with the arguments given. It need not have run when
+        this returns.
+
+        Raises RuntimeError if the group has ended.
+        """
+
+    @abstractmethod
+    async def cancel(self) -> None:
+        """Cancels the tasks of the group that haven't ended."""
+
+
+class AsyncSupport(ABC):
+    """An async library, in the form of a class that is used without being instantiated."""
+
+    @classmethod
+    @abstractmethod
+    def launch_task_group(cls) -> TaskGroupManager:
+        """A context manager that provides a task group, and on exit waits for its tasks.
+
+        An exception of a task cancels the others and leaves the context manager in an exception
+        group.
+        """
+
+    @classmethod
+    @abstractmethod
+    async def shield(
+        cls,
+        callback: Callable[..., Awaitable[Any]],
+        *callback_args: Any,
+        **callback_kwargs: Any,
+    ) -> Any:
+        """Calls `callback`, which runs to its end even if the caller is cancelled, and returns its
+        result.
+        """
+
+    @classmethod
+    def call_later(
+        cls, delay: float, callback: Callable[[], Awaitable[Any]]
+    ) -> Callable[[], None]:
+        """Calls `callback` after `delay` seconds, in a task of its own; what it raises is logged.
+
+        Returns a function that prevents the call. A call that has begun is left to end by itself,
+        so that a callback may cause its own cancellation.
+
+        A deadline is all that this is used for. Without an override nothing is ever called, which
+        leaves a subclass that doesn't know of this method without deadlines, and otherwise
+        working.
+        """
+        return _do_nothing
+
+
+def _do_nothing() -> None:
+    pass

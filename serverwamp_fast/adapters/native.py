@@ -1,0 +1,375 @@
+"""The native server: WAMP over WebSocket on asyncio and uvloop, without a web framework in between.
+
+The core's transport does the work; here are the opening handshake, the face of a connection towards handlers,
+and the server object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from typing import Any
+
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from .._core.codecs import SUBPROTOCOLS
+from .._core.peers import WAMPPeer
+from .._core.transport import Hub
+from ..application import Application
+from ..connection import Connection
+from ..errors import ConnectionClosed
+from ..protocol import abort_msg
+from ..session import WAMPSession
+from .async_base import AsyncTaskGroup
+from .asyncio import AsyncioAsyncSupport
+from .http_info import build_transport_info, encode_headers
+
+logger = logging.getLogger(__name__)
+# The handshake library announces every connection at INFO; that is for who asks for it.
+handshake_logger = logging.getLogger('serverwamp_fast.handshake')
+handshake_logger.setLevel(logging.WARNING)
+
+NOT_WEBSOCKET = 'This is a WAMP server. Connect to it with a WAMP client, over WebSocket.\n'
+NO_SUBPROTOCOL = (
+    f'Offer a WAMP subprotocol in Sec-WebSocket-Protocol. This server speaks {", ".join(SUBPROTOCOLS)}.\n'
+)
+
+
+class Handshake:
+    """Answers the HTTP requests of a server (RFC 6455, 4.2). `paths` are served, or all of them."""
+
+    def __init__(self, paths: Collection[str] | None) -> None:
+        self.paths = paths
+
+    def negotiate(self, head: bytes) -> tuple[bytes, str | None]:
+        """Return the response to a request, and the subprotocol if it opens a WebSocket."""
+        protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=handshake_logger)
+        protocol.receive_data(head)
+        events = protocol.events_received()
+        if not events:
+            # Too long, or not HTTP; there may be a response that says so.
+            protocol.receive_eof()
+            response = b''.join(protocol.data_to_send())
+            return response or self._bad_request(protocol), None
+        request = events[0]
+        assert isinstance(request, Request)
+        if self.paths is not None and request.path.partition('?')[0] not in self.paths:
+            answer = protocol.reject(404, 'There is no WAMP server at this path.\n')
+        elif 'upgrade' not in request.headers:
+            answer = protocol.reject(426, NOT_WEBSOCKET)
+            answer.headers['Upgrade'] = 'websocket'
+        elif not any(offered in SUBPROTOCOLS for offered in offered_subprotocols(request)):
+            answer = protocol.reject(400, NO_SUBPROTOCOL)
+        else:
+            answer = protocol.accept(request)
+        protocol.send_response(answer)
+        response = b''.join(protocol.data_to_send())
+        return response, answer.headers.get('Sec-WebSocket-Protocol') if answer.status_code == 101 else None
+
+    @staticmethod
+    def _bad_request(protocol: ServerProtocol) -> bytes:
+        return protocol.reject(400, 'This is not an HTTP request that could be read.\n').serialize()
+
+
+def offered_subprotocols(request: Request) -> list[str]:
+    """Return the subprotocols that a request offers."""
+    return [
+        name.strip()
+        for line in request.headers.get_all('Sec-WebSocket-Protocol')
+        for name in line.split(',')
+    ]
+
+
+def select_subprotocol(protocol: ServerProtocol, offered: Sequence[str]) -> Any:
+    """Return the first subprotocol of the server's order that the client offers."""
+    return next((name for name in SUBPROTOCOLS if name in offered), None)
+
+
+class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
+    """A client's connection, as `session.connection`."""
+
+    __slots__ = ('_info',)
+    _info: dict[str, Any]
+
+    @property
+    def transport_info(self) -> dict[str, Any]:
+        """What is known of the client's HTTP request and address; see adapters.http_info for the keys."""
+        # Worked out when somebody asks: most never do, and it takes more memory than all else of a connection.
+        try:
+            return self._info
+        except AttributeError:
+            self._info = self._read_info()
+        return self._info
+
+    def _read_info(self) -> dict[str, Any]:
+        protocol = ServerProtocol(logger=handshake_logger)
+        protocol.receive_data(self.head)
+        request = protocol.events_received()[0]
+        assert isinstance(request, Request)
+        return build_transport_info(
+            encode_headers(request.headers.raw_items()),
+            request.path,
+            self.transport.get_extra_info('peername'),
+            self.transport.get_extra_info('ssl_object'),
+        )
+
+    async def send_msg(self, msg: Sequence[Any]) -> None:
+        """Send a message; waits while the client doesn't read. Raises ConnectionClosed, SerializationError."""
+        congestion = self.put(msg)
+        if congestion is not None:
+            await congestion
+
+    async def send_msgs(self, msgs: Iterable[Sequence[Any]]) -> None:
+        """Send messages, in one batch where the subprotocol has batches; see send_msg()."""
+        congestion = self.put_all(list(msgs))
+        if congestion is not None:
+            await congestion
+
+    async def close(self) -> None:
+        """Close the connection, after what was sent before."""
+        self.start_close()
+
+    async def abort(self, reason_uri: str = 'no_reason', msg: str | None = None) -> None:
+        """Send ABORT and close the connection."""
+        with contextlib.suppress(ConnectionClosed):
+            self.put(abort_msg(reason_uri, msg))
+        self.start_close()
+
+    async def iterate_msgs(self) -> AsyncIterator[Any]:
+        """Yield the client's messages, where the application reads them itself."""
+        while (item := self.next_item()) is not None:
+            is_message, value = item
+            if is_message:
+                yield value
+            else:
+                await value
+
+
+Connection.register(NativeConnection)
+
+
+class HubTasks(AsyncTaskGroup):
+    """The task group of all sessions of a server; the hub keeps the tasks."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def spawn(self, callback: Any, *callback_args: Any, **callback_kwargs: Any) -> None:
+        """Start a task. Like any other it runs in a copy of the context it is started in."""
+        self._hub.spawn(callback(*callback_args, **callback_kwargs))
+
+    async def cancel(self) -> None:
+        """Cancel all tasks of the server."""
+        for task in tuple(self._hub.tasks):
+            task.cancel()
+
+
+def is_anyio(support: type) -> bool:
+    """Whether it is this package's support of anyio, whose tasks are asyncio's here."""
+    module = sys.modules.get(f'{__package__}.anyio')
+    return module is not None and support is module.AnyioAsyncSupport
+
+
+class Server:
+    """A running native server; an async context manager that closes it."""
+
+    def __init__(self, app: Application, paths: Collection[str] | None) -> None:
+        loop = asyncio.get_running_loop()
+        self._app = app
+        self._hub = Hub(
+            loop,
+            Handshake(paths).negotiate,
+            app.open_timeout,
+            app.close_timeout,
+            app.max_message_size,
+        )
+        self._tasks = HubTasks(self._hub)
+        self._listener: asyncio.Server | None = None
+        self._closing: asyncio.Task[None] | None = None
+        # An application that drives sessions in a way of its own keeps it, in a task for each connection.
+        self._reads_itself = (
+            type(app).handle_connection is not Application.handle_connection
+            or type(app).handle_session is not Application.handle_session
+            or app._async_support is not AsyncioAsyncSupport and not is_anyio(app._async_support)
+        )
+
+    async def _listen(self, sock: Any, host: Any, port: Any, unix_path: str | None, options: dict[str, Any]) -> None:
+        loop = self._hub.loop
+        if unix_path is not None:
+            options.pop('reuse_port')
+            self._listener = await loop.create_unix_server(self._connect, unix_path, **options)
+        elif sock is not None:
+            options.pop('reuse_port')
+            self._listener = await loop.create_server(self._connect, sock=sock, **options)
+        else:
+            options['reuse_port'] = options['reuse_port'] or None
+            self._listener = await loop.create_server(self._connect, host, port, **options)
+
+    def _connect(self) -> NativeConnection:
+        return NativeConnection(self._hub, self)
+
+    # For the connections; see WAMPPeer
+
+    def consume(self, peer: NativeConnection) -> bool:
+        if self._reads_itself:
+            self._hub.spawn(self._app.handle_connection(peer))
+        return self._reads_itself
+
+    def open_session(self, peer: NativeConnection, message: Any) -> tuple[WAMPSession, Any]:
+        session = self._app.new_session(peer, message[1], message[2], self._tasks)
+        realm = session.realm
+        if (
+            realm.session_lifespan_handlers
+            or realm.authed_session_lifespan_handlers
+            or not realm.lets_everyone_in
+        ):
+            return session, self._app.establish(session)
+        session.identity = None
+        session.mark_welcomed()
+        peer.put(session.welcome())
+        session.mark_open()
+        return session, None
+
+    def end_session(self, session: WAMPSession) -> None:
+        if self._app.end_session(session):
+            context = session.context
+            self._hub.spawn(
+                self._app.clean_up(session), None if context is None else context.copy()
+            )
+
+    # For users
+
+    @property
+    def sockets(self) -> Sequence[Any]:
+        """The listening sockets."""
+        return () if self._listener is None else self._listener.sockets
+
+    def close(self) -> None:
+        """Stop listening and say GOODBYE to every session; wait_closed() waits for the end of it."""
+        if self._closing is None:
+            if self._listener is not None:
+                self._listener.close()
+            self._closing = self._hub.loop.create_task(self._wind_up())
+
+    async def wait_closed(self) -> None:
+        """Wait until all connections are closed and all handlers have ended, after close().
+
+        Clients have `close_timeout` to answer GOODBYE, and handlers as long again before they are cancelled.
+        """
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    async def _wind_up(self) -> None:
+        hub = self._hub
+        for connection in tuple(hub.connections):
+            session = connection.current_session
+            if session is not None and session.is_open:
+                await session.close('wamp.close.system_shutdown')
+            elif self._reads_itself:
+                continue
+            else:
+                connection.start_close(1001)
+        if self._reads_itself:
+            await self._app.close_sessions()
+        # Clients have the time for GOODBYE, then for Close; the transport sees to both, this is for its failures.
+        await asyncio.wait([hub.wait_empty()], timeout=2 * self._app.close_timeout + 1)
+        for connection in tuple(hub.connections):
+            connection.transport.abort()
+        if hub.tasks:
+            await asyncio.wait(tuple(hub.tasks), timeout=self._app.close_timeout)
+        await self._tasks.cancel()
+        while hub.tasks:
+            await asyncio.wait(tuple(hub.tasks), timeout=1)
+
+    async def serve_forever(self) -> None:
+        """Serve until cancelled; then close, and wait for the end of it."""
+        try:
+            await self._hub.loop.create_future()
+        finally:
+            self.close()
+            await self.wait_closed()
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.close()
+        await self.wait_closed()
+
+
+async def serve(
+    app: Application,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    path: str | Collection[str] | None = None,
+    sock: Any = None,
+    unix_path: str | None = None,
+    ssl: Any = None,
+    backlog: int = 2048,
+    reuse_port: bool = False,
+) -> Server:
+    """Start serving an application on the running loop, and return the Server.
+
+    - host, port: where to listen, as for loop.create_server(); port 0 takes a free one
+    - path: one path or several; None serves every path. A request for another path gets 404.
+    - sock: a bound socket to listen on, instead of host and port
+    - unix_path: the path of a Unix socket to listen on, instead of host and port
+    - ssl: an ssl.SSLContext for TLS
+    - backlog: connections that may wait to be accepted
+    - reuse_port: whether several processes may listen on the port
+
+    Raises OSError if it can't listen there, ValueError if the arguments exclude each other, and RuntimeError
+    if the application's async support does not run on asyncio.
+    """
+    if sum((sock is not None, unix_path is not None, port is not None)) != 1:
+        raise ValueError('Say where to listen: with host and port, with sock, or with unix_path.')
+    if app._async_support.__module__.endswith('.trio'):
+        raise RuntimeError(
+            'The native server runs on asyncio and uvloop. For an application on trio use asgi_application() with '
+            'hypercorn, or websockets_handler() with the trio server of websockets.'
+        )
+    paths = (path,) if isinstance(path, str) else path
+    server = Server(app, paths)
+    await server._listen(
+        sock, host, port, unix_path, {'ssl': ssl, 'backlog': backlog, 'reuse_port': reuse_port}
+    )
+    return server
+
+
+def run(app: Application, host: str | None, port: int | None, **options: Any) -> None:
+    """Serve until SIGINT or SIGTERM; then say GOODBYE to every session and return."""
+    if options.get('sock') is not None or options.get('unix_path') is not None:
+        host = port = None
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve_until_signal(app, host, port, options))
+
+
+def _loop_factory() -> Any:
+    """Return uvloop's loop factory where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve_until_signal(app: Application, host: str | None, port: int | None, options: dict[str, Any]) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    server = await serve(app, host, port, **options)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(signum, stop.set)
+        except NotImplementedError:
+            # Windows' loops have no signal handlers: Ctrl-C arrives as KeyboardInterrupt there.
+            break
+    for listening in server.sockets:
+        logger.info('Serving WAMP at %s.', listening.getsockname())
+    async with server:
+        await stop.wait()

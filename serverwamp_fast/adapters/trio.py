@@ -1,0 +1,96 @@
+"""Async support on trio."""
+
+import contextvars
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial, wraps
+from typing import Any
+
+import trio
+
+from .async_base import AsyncSupport, AsyncTaskGroup
+
+logger = logging.getLogger(__name__)
+
+
+class TrioAsyncSupport(AsyncSupport):
+    """Tasks are trio's, in a nursery per group."""
+
+    @classmethod
+    @asynccontextmanager
+    async def launch_task_group(cls) -> AsyncIterator['TrioTaskGroup']:
+        async with trio.open_nursery() as nursery:
+            yield TrioTaskGroup(nursery)
+
+    @classmethod
+    async def shield(
+        cls,
+        callback: Callable[..., Awaitable[Any]],
+        *callback_args: Any,
+        **callback_kwargs: Any,
+    ) -> Any:
+        """Calls `callback`. A caller that is cancelled meanwhile leaves when it has ended."""
+        with trio.CancelScope(shield=True):
+            return await callback(*callback_args, **callback_kwargs)
+
+    @classmethod
+    def call_later(
+        cls, delay: float, callback: Callable[[], Awaitable[Any]]
+    ) -> Callable[[], None]:
+        waiting = trio.CancelScope()
+        # A system task, as the caller has no nursery that lives long enough. It must not raise:
+        # that would end trio.
+        trio.lowlevel.spawn_system_task(
+            _call_after, waiting, max(delay, 0), callback, context=contextvars.copy_context()
+        )
+        return waiting.cancel
+
+
+class TrioTaskGroup(AsyncTaskGroup):
+    """The tasks of a nursery. `cancel` cancels the nursery's scope, and with it who runs inside."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+
+    async def spawn(
+        self,
+        callback: Callable[..., Awaitable[Any]],
+        *callback_args: Any,
+        **callback_kwargs: Any,
+    ) -> None:
+        if callback_kwargs:
+            callback = partial(callback, **callback_kwargs)
+        self._nursery.start_soon(callback, *callback_args)
+
+    async def cancel(self) -> None:
+        self._nursery.cancel_scope.cancel()
+
+
+def shield_sends(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """`send` in a form that is cancelled before it begins, or not at all.
+
+    A library that has half a frame on the wire when its task is cancelled leaves the connection
+    useless for the tasks that still want to send. asyncio's transports take frames whole.
+    """
+
+    @wraps(send)
+    async def shielded(*args: Any, **kwargs: Any) -> Any:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        with trio.CancelScope(shield=True):
+            return await send(*args, **kwargs)
+
+    return shielded
+
+
+async def _call_after(
+    waiting: trio.CancelScope, delay: float, callback: Callable[[], Awaitable[Any]]
+) -> None:
+    with waiting:
+        await trio.sleep(delay)
+    if waiting.cancel_called:
+        return
+    try:
+        await callback()
+    except Exception:
+        logger.exception('Exception in a delayed call of %r.', callback)

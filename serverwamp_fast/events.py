@@ -1,0 +1,97 @@
+"""Topics: their routes, and the handlers that run while a session is subscribed (WAMP BP, "Subscribing")."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, bind_handler
+
+if TYPE_CHECKING:
+    from .session import WAMPSession
+
+SubscriptionHandler = Callable[[str, 'WAMPSession'], AsyncIterator[Any]]
+
+
+class SubscribeError(Exception):
+    """Raised by a subscription handler before its yield: SUBSCRIBE is answered with an ERROR of this URI,
+    for example `wamp.error.not_authorized`.
+    """
+
+    def __init__(self, error_uri: str) -> None:
+        super().__init__(error_uri)
+        self.error_uri = error_uri
+
+
+@dataclass(frozen=True)
+class TopicRouteDef(Route):
+    """A subscription handler by its topic."""
+
+
+@dataclass(frozen=True)
+class TopicPrefixRouteDef(PrefixRoute):
+    """A subscription handler by a prefix of its topics."""
+
+
+@dataclass(frozen=True)
+class TopicRegexRouteDef(RegexRoute):
+    """A subscription handler by a regular expression for its topics."""
+
+
+TOPIC_ROUTES = (TopicRouteDef, TopicPrefixRouteDef, TopicRegexRouteDef)
+
+
+class TopicRouteSet(RouteSet):
+    """A table of subscription handlers; its methods decorate them.
+
+    A handler is an asynchronous generator function: what is before its yield runs when a session subscribes,
+    the rest when the subscription ends.
+    """
+
+    exact: ClassVar[type[Route]] = TopicRouteDef
+    prefix: ClassVar[type[PrefixRoute]] = TopicPrefixRouteDef
+    regex: ClassVar[type[RegexRoute]] = TopicRegexRouteDef
+
+    def topic(self, uri: str, **kwargs: Any) -> Callable[[Handler], Handler]:
+        """Decorate the handler of one topic, as route() does."""
+        return self.route(uri, **kwargs)
+
+
+class TopicsRouter(URIsRouter):
+    """Routes subscriptions to handlers."""
+
+    def start_handler(self, topic_uri: str, session: WAMPSession) -> AsyncIterator[Any]:
+        """Return the topic's handler, called but not begun. Raises NoSuchRouteError, and TypeError if the handler
+        has a parameter that nothing provides or is not an asynchronous generator function.
+        """
+        handler = self.resolve(topic_uri)
+        args, kwargs = bind_handler(
+            handler, {'topic_uri': topic_uri, 'session': session}, self.default_arg_factories
+        )
+        iterator = handler(*args, **kwargs)
+        if not isinstance(iterator, AsyncIterator):
+            raise TypeError(
+                f'The subscription handler {handler!r} must be an asynchronous generator function with one yield.'
+            )
+        return iterator
+
+    async def handle_subscription(
+        self, topic_uri: str, session: WAMPSession
+    ) -> AsyncGenerator[None, None]:
+        """Run the topic's handler to its yield, and after this generator's own yield to its end."""
+        iterator = self.start_handler(topic_uri, session)
+        await anext(iterator)
+        yield
+        await anext(iterator, None)
+
+
+__all__ = [
+    'SubscribeError',
+    'SubscriptionHandler',
+    'TopicPrefixRouteDef',
+    'TopicRegexRouteDef',
+    'TopicRouteDef',
+    'TopicRouteSet',
+    'TopicsRouter',
+]

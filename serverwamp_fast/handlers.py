@@ -1,0 +1,181 @@
+"""What is done with each request of a client, where the application has not put a function of its own in place.
+
+Calls come here only where something has been overridden; see the core's `calls` for the usual way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from .errors import ConnectionClosed, NoSuchRouteError, NoSuchSubscription
+from .events import SubscribeError, TopicsRouter
+from .protocol import (
+    WAMPGoodbyeRequest,
+    WAMPRPCRequest,
+    WAMPSubscribeRequest,
+    WAMPUnsubscribeRequest,
+    call_error_response_msg,
+    call_result_response_msg,
+    subscribe_error_response_msg,
+    unsubscribe_error_response_msg,
+)
+from .rpc import RPCErrorResult, RPCProgressReport, close_iterator, make_request
+from .session import WAMPSession
+
+logger = logging.getLogger('serverwamp_fast.application')
+
+
+async def default_protocol_rpc_handler(request: WAMPRPCRequest, session: WAMPSession) -> None:
+    """Answer a CALL by way of the realm's handle_rpc_call, with exactly one RESULT or ERROR.
+
+    Raises ConnectionClosed when the client has left.
+    """
+    try:
+        result = await _find_result(request, session)
+    except (GeneratorExit, KeyboardInterrupt, SystemExit):
+        raise
+    except NoSuchRouteError as error:
+        result = RPCErrorResult('wamp.error.no_such_procedure', kwargs={'message': str(error)})
+    except Exception as error:
+        if isinstance(error, ConnectionClosed) and not session.is_open:
+            raise
+        logger.exception('Exception from call handler for procedure %s', request.uri)
+        result = RPCErrorResult()
+    except BaseException:
+        # The task is being cancelled. The caller is told, and the cancellation goes on its way.
+        await session.send_raw(call_error_response_msg(request, 'wamp.error.canceled'))
+        raise
+    try:
+        await _send_answer(request, session, result)
+    except ConnectionClosed:
+        raise
+    except Exception as error:
+        logger.error('The answer of procedure %s could not be sent: %s', request.uri, error)
+        await session.send_raw(call_error_response_msg(request, 'wamp.error.runtime_error'))
+
+
+async def _find_result(request: WAMPRPCRequest, session: WAMPSession) -> Any:
+    """Return what the realm's handle_rpc_call makes of a CALL, when its progress has been reported."""
+    rpc_request = make_request(
+        request.request_id, session, request.uri, request.args, request.kwargs, request.options
+    )
+    invocation = session.realm.handle_rpc_call(rpc_request)
+    if isinstance(invocation, AsyncIterator):
+        return await _report_progress(request, session, invocation, rpc_request.receive_progress)
+    return await invocation
+
+
+async def _report_progress(
+    request: WAMPRPCRequest, session: WAMPSession, results: AsyncIterator[Any], is_wanted: bool
+) -> Any:
+    """Send the progress reports among a handler's results, and return the first result that is none."""
+    try:
+        async for result in results:
+            if not isinstance(result, RPCProgressReport):
+                return result
+            if not is_wanted:
+                continue
+            try:
+                await session.send_raw(
+                    call_result_response_msg(request, result.args, result.kwargs, progress=True)
+                )
+            except ConnectionClosed:
+                # The answer will meet the same, and nobody reads it.
+                return RPCErrorResult()
+    finally:
+        await close_iterator(results)
+    logger.error('Call handler for procedure %s ended without a result.', request.uri)
+    return RPCErrorResult()
+
+
+async def _send_answer(request: WAMPRPCRequest, session: WAMPSession, result: Any) -> None:
+    if isinstance(result, RPCErrorResult):
+        msg = call_error_response_msg(request, result.error_uri, result.args, result.kwargs)
+    else:
+        msg = call_result_response_msg(request, result.args, result.kwargs)
+    await session.send_raw(msg)
+
+
+async def default_protocol_goodbye_handler(
+    request: WAMPGoodbyeRequest, session: WAMPSession
+) -> None:
+    """Answer the client's GOODBYE with GOODBYE."""
+    await session.close()
+
+
+async def subscribe(request: WAMPSubscribeRequest, session: WAMPSession) -> None:
+    """Answer a SUBSCRIBE: run the topic's handler to its yield."""
+    known = session.own_subscription_id(request.topic)
+    if known is not None:
+        # Subscribing twice is no error, and has no effect (WAMP BP, "SUBSCRIBE").
+        await session.mark_subscribed(request, known)
+        return
+    sub_id = await session.register_subscription(request.topic)
+    try:
+        handler = _start_handler(request.topic, session)
+        await anext(handler)
+    except NoSuchRouteError:
+        error_uri = 'wamp.error.invalid_uri'
+    except SubscribeError as error:
+        error_uri = error.error_uri
+    except Exception:
+        logger.exception('Exception from subscription handler for topic %s', request.topic)
+        error_uri = 'wamp.error.runtime_error'
+    else:
+        session.set_subscription_exit(sub_id, handler)
+        await session.mark_subscribed(request, sub_id)
+        return
+    await session.unregister_subscription(sub_id)
+    await session.send_raw(subscribe_error_response_msg(request, error_uri))
+
+
+def _start_handler(topic: str, session: WAMPSession) -> AsyncIterator[Any]:
+    """Return the subscription handler for a topic, not begun."""
+    handle_subscription = session.realm.handle_subscription
+    if getattr(handle_subscription, '__func__', None) is TopicsRouter.handle_subscription:
+        # The same, with one asynchronous generator less to keep for each subscription.
+        router: TopicsRouter = handle_subscription.__self__
+        return router.start_handler(topic, session)
+    handler: AsyncIterator[Any] = handle_subscription(topic, session)
+    return handler
+
+
+async def unsubscribe(request: WAMPUnsubscribeRequest, session: WAMPSession) -> None:
+    """Answer an UNSUBSCRIBE: run the rest of the topic's handler."""
+    handler = session.subscription_exit(request.subscription)
+    if handler is not None:
+        await tear_down_handler(handler, 'subscription handler', session)
+    try:
+        await session.unregister_subscription(request.subscription)
+    except NoSuchSubscription:
+        await session.send_raw(
+            unsubscribe_error_response_msg(request, 'wamp.error.no_such_subscription')
+        )
+    else:
+        await session.mark_unsubscribed(request)
+
+
+async def tear_down_handler(
+    handler_iter: AsyncIterator[Any], description: str, session: WAMPSession
+) -> None:
+    """Run a subscription or lifespan handler from its yield to its end. Its errors are logged, not raised."""
+    try:
+        await anext(handler_iter)
+    except StopAsyncIteration:
+        return
+    except Exception:
+        logger.exception(
+            'Exception from the rest of %s %s for session %s.', description, handler_iter, session.id
+        )
+        return
+    logger.error(
+        'The %s %s for session %s yielded more than once.', description, handler_iter, session.id
+    )
+    try:
+        await close_iterator(handler_iter)
+    except Exception:
+        logger.exception(
+            'Exception from closing %s %s for session %s.', description, handler_iter, session.id
+        )

@@ -1,0 +1,192 @@
+"""Routes: from URIs to the functions of an application that handle them, and the tables that users write."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from re import Pattern
+from typing import Any, ClassVar, overload
+
+from ._core.routes import RouteTable
+from .errors import NoSuchRouteError
+
+__all__ = ['NoSuchRouteError', 'PrefixRoute', 'RegexRoute', 'Route', 'RouteSet', 'URIsRouter', 'bind_handler']
+
+Handler = Callable[..., Any]
+
+# The text of a string. URIs may be members of an enumeration of strings, which the core's tables don't take.
+exact_str = str.__str__
+
+
+class URIsRouter:
+    """Finds the handler of a URI. An exact route wins, then the prefix or regex route that was added first.
+
+    `camel_snake_conversion` says whether names of keyword arguments arrive in camelCase. `default_arg_factories`
+    are functions by parameter name that make the values the server provides.
+    """
+
+    def __init__(self, camel_snake_conversion: bool = False) -> None:
+        self.camel_snake_conversion = camel_snake_conversion
+        self.default_arg_factories: dict[str, Callable[[], Any]] = {}
+        self.table = RouteTable()
+
+    def set_default_arg(
+        self, arg_name: str, value: Any = None, factory: Callable[[], Any] | None = None
+    ) -> None:
+        """Provide handlers' parameters of a name with `value`, or with what `factory()` returns each time."""
+        self.default_arg_factories[arg_name] = (lambda: value) if factory is None else factory
+
+    def add_route(self, uri: str, handler: Handler) -> None:
+        """Route one URI."""
+        self.table.add_exact(exact_str(uri), self._target(handler))
+
+    def add_prefix_route(self, uri_prefix: str, handler: Handler) -> None:
+        """Route all URIs that start with `uri_prefix`."""
+        self.table.add_prefix(exact_str(uri_prefix), self._target(handler))
+
+    def add_regex_route(self, uri_pattern: str | Pattern[str], handler: Handler) -> None:
+        """Route the URIs whose beginning the regular expression matches."""
+        self.table.add_pattern(re.compile(uri_pattern), self._target(handler))
+
+    def add_routes(self, routes: Iterable[Any]) -> None:
+        """Add every route of a route set, or of any other iterable of route definitions."""
+        for route in routes:
+            route.register(self)
+
+    def resolve(self, uri: str) -> Handler:
+        """Return the URI's handler. Raises NoSuchRouteError."""
+        handler: Handler = self.table.resolve(exact_str(uri))
+        return handler
+
+    def _target(self, handler: Handler) -> Any:
+        """What the table keeps for a handler."""
+        return handler
+
+
+@dataclass(frozen=True)
+class Route:
+    """One URI's handler, with further arguments for the router's add_route()."""
+
+    uri: str
+    handler: Callable[..., Awaitable[Any]]
+    kwargs: Mapping[str, Any]
+
+    def register(self, router: URIsRouter) -> None:
+        router.add_route(self.uri, self.handler, **self.kwargs)
+
+
+@dataclass(frozen=True)
+class PrefixRoute:
+    """The handler of all URIs that start with a prefix."""
+
+    uri_prefix: str
+    handler: Callable[..., Awaitable[Any]]
+    kwargs: Mapping[str, Any]
+
+    def register(self, router: URIsRouter) -> None:
+        router.add_prefix_route(self.uri_prefix, self.handler, **self.kwargs)
+
+
+@dataclass(frozen=True)
+class RegexRoute:
+    """The handler of all URIs whose beginning a regular expression matches."""
+
+    uri_pattern: str | Pattern[str]
+    handler: Callable[..., Awaitable[Any]]
+    kwargs: Mapping[str, Any]
+
+    def register(self, router: URIsRouter) -> None:
+        router.add_regex_route(self.uri_pattern, self.handler, **self.kwargs)
+
+
+class RouteSet(Sequence[Any]):
+    """A sequence of route definitions that decorators fill; subclasses name the classes of the definitions."""
+
+    exact: ClassVar[type[Route]] = Route
+    prefix: ClassVar[type[PrefixRoute]] = PrefixRoute
+    regex: ClassVar[type[RegexRoute]] = RegexRoute
+
+    def __init__(self) -> None:
+        self._items: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} count={len(self._items)}>'
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._items
+
+    def route(self, uri: str, **kwargs: Any) -> Callable[[Handler], Handler]:
+        """Decorate the handler of one URI."""
+        return self._decorator(self.exact, uri, kwargs)
+
+    def prefix_route(self, uri_prefix: str, **kwargs: Any) -> Callable[[Handler], Handler]:
+        """Decorate the handler of all URIs that start with `uri_prefix`."""
+        return self._decorator(self.prefix, uri_prefix, kwargs)
+
+    def regex_route(self, uri_pattern: str | Pattern[str], **kwargs: Any) -> Callable[[Handler], Handler]:
+        """Decorate the handler of the URIs whose beginning the regular expression matches."""
+        return self._decorator(self.regex, uri_pattern, kwargs)
+
+    def _decorator(
+        self, definition: Callable[..., Any], key: Any, kwargs: Mapping[str, Any]
+    ) -> Callable[[Handler], Handler]:
+        def add(handler: Handler) -> Handler:
+            self._items.append(definition(key, handler, kwargs))
+            return handler
+
+        return add
+
+
+def bind_handler(
+    handler: Handler, provided: Mapping[str, Any], factories: Mapping[str, Callable[[], Any]]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments for a handler all of whose values come from the server, as (positional, keyword).
+
+    A parameter gets the value of its name from `provided`, else from `factories`, else keeps its default.
+    Raises TypeError if there is none of these.
+    """
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    gap = None
+    for name, parameter in inspect.signature(handler).parameters.items():
+        positional_only = parameter.kind is parameter.POSITIONAL_ONLY
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if name in provided:
+            value = provided[name]
+        elif name in factories:
+            value = factories[name]()
+        elif parameter.default is not parameter.empty:
+            if positional_only:
+                gap = name
+            continue
+        else:
+            raise TypeError(
+                f'{handler!r} has a parameter {name!r} that nothing provides. Give it a default value, or call '
+                f'set_default_arg({name!r}, ...).'
+            )
+        if not positional_only:
+            kwargs[name] = value
+        elif gap is None:
+            args.append(value)
+        else:
+            raise TypeError(
+                f'The positional-only parameter {name!r} of {handler!r} can not be provided, because {gap!r} before '
+                f'it keeps its default value.'
+            )
+    return args, kwargs

@@ -1,0 +1,237 @@
+"""Procedures: their routes, what a handler is told of a call, and what it can answer (WAMP BP, "Calling")."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ._core.calls import Call, CallRules
+from ._core.plans import CallPlan
+from .errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
+from .helpers import camel_to_snake
+from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, exact_str
+
+if TYPE_CHECKING:
+    from .session import WAMPSession
+
+logger = logging.getLogger(__name__)
+
+SIMPLE_VALUE_TYPES = (str, bytes, bytearray, memoryview, int, float, bool)
+
+
+class WAMPNoSuchProcedureError(Exception):
+    """Kept for code that imports the name; a procedure that nobody routes raises NoSuchRouteError."""
+
+
+@dataclass
+class RPCRequest:
+    """What a handler can know of a call; a parameter named `request` gets it.
+
+    `timeout` is in milliseconds, 0 for none. The others are the options of CALL (WAMP AP, "Call Timeouts",
+    "Caller Identification", "Progressive Call Results", "Sharded Registration").
+    """
+
+    id: int
+    session: WAMPSession
+    uri: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    timeout: int = 0
+    disclose_caller: bool = False
+    receive_progress: bool = False
+    partition_route: str | None = None
+
+
+@dataclass
+class RPCResult:
+    """A call's result: positional and keyword values."""
+
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RPCProgressReport(RPCResult):
+    """An intermediate result. It is sent to callers that asked for progress, and dropped for others."""
+
+
+@dataclass
+class RPCErrorResult:
+    """A call's failure: an error URI, with positional and keyword values."""
+
+    error_uri: str = 'wamp.error.runtime_error'
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+RPCError = RPCErrorResult
+
+RPCHandler = Callable[
+    [RPCRequest], Awaitable[RPCResult | RPCErrorResult] | AsyncIterator[RPCProgressReport | RPCResult | RPCErrorResult]
+]
+
+
+def interpret(value: Any) -> RPCResult | RPCErrorResult:
+    """Return what a procedure returned or yielded as a result. Raises TypeError if it can't be one."""
+    if isinstance(value, (RPCResult, RPCErrorResult)):
+        return value
+    if value is None:
+        return RPCResult()
+    if isinstance(value, Mapping):
+        return RPCResult(kwargs=value)
+    if isinstance(value, SIMPLE_VALUE_TYPES):
+        return RPCResult(args=(value,))
+    if isinstance(value, Sequence):
+        return RPCResult(args=value)
+    raise TypeError(
+        f'A procedure returned {type(value).__name__}. Return an RPCResult, an RPCErrorResult, a mapping, a '
+        f'sequence, a string, bytes, a number, a bool or None.'
+    )
+
+
+def make_request(
+    request_id: int,
+    session: WAMPSession,
+    uri: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+) -> RPCRequest:
+    """Return the RPCRequest for the parts of a CALL."""
+    partitioned = options.get('runmode') == 'partition'
+    return RPCRequest(
+        id=request_id,
+        session=session,
+        uri=uri,
+        args=args,
+        kwargs={} if kwargs is None else kwargs,
+        timeout=options.get('timeout', 0),
+        disclose_caller=options.get('disclose_me', False),
+        receive_progress=options.get('receive_progress', False),
+        partition_route=options.get('rkey') if partitioned else None,
+    )
+
+
+async def stream_results(call: Call, results: AsyncIterator[Any]) -> Any:
+    """Send the progress that a procedure yields and return the value that it ends with."""
+    try:
+        async for value in results:
+            if not isinstance(value, RPCProgressReport):
+                return value
+            if not call.wants_progress:
+                continue
+            try:
+                on_its_way = call.report(value.args, value.kwargs)
+                if on_its_way is not None:
+                    await on_its_way
+            except ConnectionClosed:
+                # The answer will meet the same, and nobody reads it.
+                return RPCErrorResult()
+    finally:
+        # The handler cleans up now, also when it yielded past its result or the client has left, not when the
+        # garbage collector finds it.
+        await close_iterator(results)
+    logger.error('Call handler for procedure %s ended without a result.', call.procedure_uri)
+    return RPCErrorResult()
+
+
+async def close_iterator(iterator: AsyncIterator[Any]) -> None:
+    """Close an asynchronous generator; other iterators have nothing to close."""
+    aclose = getattr(iterator, 'aclose', None)
+    if aclose is not None:
+        await aclose()
+
+
+class RPCRouter(URIsRouter):
+    """Routes calls to procedures."""
+
+    def __init__(self, camel_snake_conversion: bool = False) -> None:
+        super().__init__(camel_snake_conversion)
+        self.call_rules = CallRules(
+            self.table, self.default_arg_factories, make_request, interpret, stream_results
+        )
+
+    def _target(self, handler: Handler) -> CallPlan:
+        return CallPlan(handler)
+
+    def resolve(self, uri: str) -> Handler:
+        plan: CallPlan = self.table.resolve(exact_str(uri))
+        return plan.procedure
+
+    async def handle_rpc_call(
+        self, rpc_request: RPCRequest
+    ) -> AsyncGenerator[RPCResult | RPCErrorResult, None]:
+        """Call the request's procedure and yield its progress and its result.
+
+        This is how calls go where something has been overridden; otherwise the core does the same without the
+        objects. Raises NoSuchRouteError, and what the procedure raises.
+        """
+        plan: CallPlan = self.table.resolve(exact_str(rpc_request.uri))
+        kwargs = rpc_request.kwargs
+        if self.camel_snake_conversion:
+            kwargs = {camel_to_snake(name): value for name, value in kwargs.items()}
+        try:
+            invocation = plan.call(
+                rpc_request.session, rpc_request, rpc_request.args, kwargs, self.default_arg_factories
+            )
+        except InvalidArgumentError as error:
+            yield RPCErrorResult('wamp.error.invalid_argument', kwargs={'message': str(error)})
+            return
+        if not isinstance(invocation, AsyncIterator):
+            yield interpret(await invocation)
+            return
+        try:
+            async for value in invocation:
+                result = interpret(value)
+                yield result
+                if not isinstance(result, RPCProgressReport):
+                    return
+        finally:
+            await close_iterator(invocation)
+
+
+@dataclass(frozen=True)
+class RPCRouteDef(Route):
+    """A procedure by its URI."""
+
+
+@dataclass(frozen=True)
+class RPCPrefixRouteDef(PrefixRoute):
+    """A procedure by a prefix of its URIs."""
+
+
+@dataclass(frozen=True)
+class RPCRegexRouteDef(RegexRoute):
+    """A procedure by a regular expression for its URIs."""
+
+
+def route(uri: str, handler: Handler, **kwargs: Any) -> RPCRouteDef:
+    """Return the definition of a procedure's route."""
+    return RPCRouteDef(uri, handler, kwargs)
+
+
+class RPCRouteSet(RouteSet):
+    """A table of procedures; its methods decorate them."""
+
+    exact: ClassVar[type[Route]] = RPCRouteDef
+    prefix: ClassVar[type[PrefixRoute]] = RPCPrefixRouteDef
+    regex: ClassVar[type[RegexRoute]] = RPCRegexRouteDef
+
+
+__all__ = [
+    'NoSuchRouteError',
+    'RPCError',
+    'RPCErrorResult',
+    'RPCHandler',
+    'RPCPrefixRouteDef',
+    'RPCProgressReport',
+    'RPCRegexRouteDef',
+    'RPCRequest',
+    'RPCResult',
+    'RPCRouteDef',
+    'RPCRouteSet',
+    'RPCRouter',
+    'WAMPNoSuchProcedureError',
+    'route',
+]

@@ -1,0 +1,67 @@
+"""The base classes of async support, as applications subclass them."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from serverwamp_fast.adapters.async_base import AsyncSupport, AsyncTaskGroup
+
+
+class OneByOneGroup(AsyncTaskGroup):
+    """Runs what it is given at once: all that the interface demands."""
+
+    async def spawn(self, callback, *callback_args, **callback_kwargs):
+        await callback(*callback_args, **callback_kwargs)
+
+    async def cancel(self):
+        pass
+
+
+class OneByOneSupport(AsyncSupport):
+    """Written for an interface without timers."""
+
+    @classmethod
+    @asynccontextmanager
+    async def launch_task_group(cls):
+        yield OneByOneGroup()
+
+    @classmethod
+    async def shield(cls, callback, *callback_args, **callback_kwargs):
+        return await callback(*callback_args, **callback_kwargs)
+
+
+def test_the_interface_has_to_be_completed() -> None:
+    with pytest.raises(TypeError, match='abstract'):
+        AsyncSupport()  # type: ignore[abstract]
+    with pytest.raises(TypeError, match='abstract'):
+        AsyncTaskGroup()  # type: ignore[abstract]
+
+
+def test_three_methods_are_enough() -> None:
+    calls = []
+
+    async def work(*args, **kwargs):
+        calls.append((args, kwargs))
+        return 'result'
+
+    async def main() -> None:
+        async with OneByOneSupport.launch_task_group() as tasks:
+            await tasks.spawn(work, 1, key='value')
+            await tasks.cancel()
+        assert await OneByOneSupport.shield(work, 2) == 'result'
+
+    asyncio.run(main())
+    assert calls == [((1,), {'key': 'value'}), ((2,), {})]
+
+
+def test_timers_that_a_subclass_does_not_have_never_fire() -> None:
+    async def never() -> None:
+        raise AssertionError('a call without a timer')
+
+    async def main() -> None:
+        cancel = OneByOneSupport.call_later(0, never)
+        assert cancel() is None
+        assert cancel() is None
+
+    asyncio.run(main())

@@ -27,7 +27,8 @@ cdef class CallRules:
 
     - make_request(id, session, uri, args, kwargs, options) -> RPCRequest, for procedures that ask for one
     - interpret(value) -> an RPCResult or RPCErrorResult for a value that a procedure returned
-    - stream(call, iterator) -> a coroutine that reports the progress of an async iterator and returns the rest
+    - stream(call, iterator) -> a coroutine that sends the progress and the end of an async iterator; what it
+      returns is the answer where it has not sent one
     """
 
     def __init__(self, RouteTable routes not None, dict factories not None, make_request, interpret, stream):
@@ -101,7 +102,7 @@ cdef class Call(Steps):
             logger.debug('Session %s disconnected before the answer of %s could be sent.', self.session.id, self.uri)
             return None
         logger.error('The answer of procedure %s could not be sent: %s', self.uri, error)
-        if self.stage == CALL_APOLOGIZING:
+        if self.stage == CALL_APOLOGIZING or self.cancellation is not None:
             return None
         self.stage = CALL_APOLOGIZING
         return self.send_error('wamp.error.runtime_error', None, None)
@@ -153,6 +154,10 @@ cdef class Call(Steps):
     def wants_progress(self):
         """Whether the caller asked for progressive results (WAMP AP, "Progressive Call Results")."""
         return self.options.get('receive_progress') is True
+
+    def answer(self, value):
+        """Send what the procedure ended with as RESULT or ERROR; returns what report() returns. Doesn't raise."""
+        return self.answer_value(value)
 
     def report(self, args, kwargs):
         """Send a progress report; returns None when it is on its way, else an awaitable that sends it.

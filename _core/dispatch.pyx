@@ -12,7 +12,7 @@ from .messages cimport (
 from .sessions cimport SessionCore
 from .states cimport (
     ACTION_CALL, ACTION_END, ACTION_IGNORE, ACTION_IN_ORDER, ACTION_REFUSE, ACTION_CANCEL,
-    STATE_OPEN, action_for,
+    ACTION_WAIT, STATE_OPEN, action_for,
 )
 from serverwamp_fast.errors import InvalidRequestError, PeerAbortedError, UnexpectedMessageError
 
@@ -65,6 +65,9 @@ cdef object receive_message(SessionCore session, object message):
         return InOrder(work) if dispatch.synchronize else work
     if action == ACTION_IGNORE:
         return None
+    if action == ACTION_WAIT:
+        # Before WELCOME no handler may run. Who drives the session doesn't come here before that.
+        raise UnexpectedMessageError('The session is not open yet.')
     if action == ACTION_END:
         raise PeerAbortedError(f'The client aborted the session: {message[2]}')
     if code == GOODBYE and action == ACTION_IN_ORDER:

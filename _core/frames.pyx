@@ -127,14 +127,16 @@ cdef class FrameReader:
     cdef unsigned char *unread_start(self) noexcept:
         return self._cursor
 
+    cdef void release(self) noexcept:
+        if self._buffer != NULL and self._phase != IN_PAYLOAD and self._message_opcode == 0:
+            self._free_buffer()
+
     cdef int next_event(self) except -1:
         cdef int step
         cdef unsigned char *start
         cdef size_t size
 
-        if self._buffer != NULL and self._phase != IN_PAYLOAD and self._message_opcode == 0:
-            self._free_buffer()
-
+        self.release()
         while True:
             if self._phase == IN_HEADER:
                 step = self._read_header()

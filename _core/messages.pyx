@@ -12,7 +12,7 @@ from cpython.bool cimport PyBool_Check
 from cpython.dict cimport PyDict_Next, PyDict_Size
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.list cimport PyList_GET_SIZE
-from cpython.long cimport PyLong_Check
+from cpython.long cimport PyLong_Check, PyLong_CheckExact
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_Check
@@ -22,7 +22,8 @@ from serverwamp_fast._core.uris cimport is_loose_pattern, is_loose_uri, is_stric
 from serverwamp_fast.errors import InvalidOptionError, InvalidURIError, WAMPMsgParseError
 
 cdef extern from "Python.h":
-    long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
+    # It fails for nothing but what is no int at all.
+    long long PyLong_AsLongLongAndOverflow(object number, int *overflow) noexcept
 
 cdef enum FieldKind:
     KIND_ID = 1
@@ -98,7 +99,7 @@ cdef tuple FORMS = (
     (YIELD, 'YIELD', 'Request|id Options|dict ?Arguments|list ?ArgumentsKw|dict'),
 )
 
-# What an ERROR can be the answer to (WAMP BP, "Protocol errors": "ERROR message with invalid REQUEST.Type").
+# What an ERROR can be the answer to (WAMP BP, "Protocol Errors": "ERROR message with invalid REQUEST.Type").
 cdef frozenset ANSWERED = frozenset((PUBLISH, SUBSCRIBE, UNSUBSCRIBE, CALL, REGISTER, UNREGISTER, INVOCATION))
 
 # Options whose values are looked at; None counts as absent, since JavaScript writes its undefined so.
@@ -200,7 +201,7 @@ cdef inline object item_at(object message, Py_ssize_t index):
     return (<tuple> message)[index]
 
 
-cdef long long read_integer(object value, bint *exact) except? -1:
+cdef long long read_integer(object value, bint *exact) noexcept:
     """Return an int or an integral float as a C integer; `exact` is False if it is neither or doesn't fit."""
     cdef int overflow = 0
     cdef long long number
@@ -311,7 +312,7 @@ cdef int check_name(int slot, object message, object request_id, bint strict) ex
 
 cdef object check_fields(object message, bint strict):
     cdef Py_ssize_t size, index
-    cdef int slot, kind
+    cdef int slot, kind, overflow = 0
     cdef bint exact = False, valid
     cdef long long number, request_id = 0
     cdef list corrected = None
@@ -342,7 +343,14 @@ cdef object check_fields(object message, bint strict):
     for index in range(1, size):
         value = item_at(message, index)
         kind = form.kinds[index]
-        if kind <= KIND_REQUEST_TYPE:
+        if kind == KIND_ID and PyLong_CheckExact(value):
+            # As the general case below, for what nearly every id is.
+            number = PyLong_AsLongLongAndOverflow(value, &overflow)
+            if overflow or not 1 <= number <= MAX_ID:
+                refuse_field(slot, index)
+            if index == 1:
+                request_id = number
+        elif kind <= KIND_REQUEST_TYPE:
             number = read_integer(value, &exact)
             if kind == KIND_REQUEST_TYPE:
                 valid = exact and number in ANSWERED

@@ -13,10 +13,12 @@ from .codecs cimport Codec
 from .dispatch cimport InOrder, receive_message
 from .messages cimport ABORT, check_message
 from .sessions cimport SessionCore
-from .states cimport ACTION_END, ACTION_OPEN, STATE_CLOSING, STATE_ENDED, STATE_NEW, action_for
+from .states cimport (
+    ACTION_END, ACTION_OPEN, STATE_CLOSING, STATE_ENDED, STATE_NEW, STATE_OPEN, STATE_OPENING, action_for,
+)
 from .transport cimport SOCKET_OPEN, Hub, WebSocketTransport
 from serverwamp_fast._core.codecs import codec_for
-from serverwamp_fast.errors import PeerAbortedError, WAMPMsgParseError
+from serverwamp_fast.errors import ConnectionClosed, PeerAbortedError, WAMPMsgParseError
 
 logger = logging.getLogger('serverwamp_fast.session')
 
@@ -84,10 +86,9 @@ cdef class WAMPPeer(WebSocketTransport):
             self.end_session()
             self.begin_close(1000, b'')
             return 0
-        job = self.job
         self.refuse('wamp.error.timeout', f'No session was opened within {self.hub.open_timeout:g} seconds.')
-        if job is not None:
-            job.cancel()
+        if self.job is not None:
+            self.job.cancel()
         return 0
 
     cdef int on_lost(self) except -1:
@@ -106,6 +107,10 @@ cdef class WAMPPeer(WebSocketTransport):
         # Without a job, or a consumer, held messages only wait for the loop's next turn.
         return self.held_size >= HELD_LIMIT or (self.job is None and self.inbox is None)
 
+    cdef bint is_unfinished(self) noexcept:
+        # Not by a job or a consumer: these are tasks, which the hub knows of.
+        return self.inbox is None and self.held_size > 0
+
     cdef int on_resume(self) except -1:
         return self.drain_held()
 
@@ -120,7 +125,7 @@ cdef class WAMPPeer(WebSocketTransport):
             self.update_reading()
             return 0
         if self.job is None and not self.held:
-            if self.budget > 0:
+            if self.budget > 0 and not self.writing_paused:
                 self.budget -= 1
                 return self.handle(item)
             self.schedule_resume()
@@ -146,16 +151,19 @@ cdef class WAMPPeer(WebSocketTransport):
                 return self.handle_hello(item)
             work = receive_message(self.session, item)
         except PeerAbortedError as error:
-            logger.info('Session %s ends: %s', self.session.id if self.session is not None else None, error)
+            logger.info('Session %s ends: %.500s', self.session.id if self.session is not None else None, error)
             self.end_session()
             self.begin_close(1000, b'')
             return 0
         except WAMPMsgParseError as error:
             return self.refuse(error.error_uri, str(error))
+        except ConnectionClosed:
+            # It was to be answered with ERROR, and the client has left.
+            return 0
         if work is None:
             return 0
         if type(work) is InOrder:
-            return self.run_in_order((<InOrder> work).work, False)
+            return self.run_in_order((<InOrder> work).work)
         context = self.session.context
         self.hub.start_task(work, None if context is None else context.copy())
         return 0
@@ -177,9 +185,9 @@ cdef class WAMPPeer(WebSocketTransport):
         self.session = session
         if opening is None:
             return self.disarm_timer()
-        return self.run_in_order(opening, True)
+        return self.run_in_order(opening)
 
-    cdef int run_in_order(self, object coroutine, bint is_opening) except -1:
+    cdef int run_in_order(self, object coroutine) except -1:
         """Run work that the next message has to wait for."""
         cdef SessionCore session = self.session
         if session.context is None:
@@ -216,32 +224,38 @@ cdef class WAMPPeer(WebSocketTransport):
             # ABORT was sent, which closes the connection.
             self.end_session()
             self.begin_close(1000, b'')
-            return 0
-        if session.is_open:
-            return self.disarm_timer()
-        if session.peer_left:
+        elif session.state == STATE_OPENING:
+            # The authenticator was cancelled. Nobody has been let in.
+            self.refuse('wamp.error.authentication_failed', 'Authentication failed.')
+        elif session.peer_left:
             # GOODBYE was said both ways. The client may go on with another HELLO, unless it was us who began.
             self.end_session()
             if session.close_timer is not None:
                 self.begin_close(1000, b'')
-            else:
+            elif self.state == SOCKET_OPEN:
                 self.arm_timer(self.hub.open_timeout)
+        elif session.state == STATE_OPEN and self.state == SOCKET_OPEN:
+            # A timer that runs in any other state is for closing.
+            self.disarm_timer()
         return 0
 
     cdef int drain_held(self) except -1:
         """Handle what was held, as far as the budget goes."""
         while self.held and self.job is None:
-            if self.budget == 0 and self.state == SOCKET_OPEN:
+            if self.writing_paused:
+                # resume_writing() comes back here.
+                return 0
+            if self.budget == 0:
                 return self.schedule_resume()
             item, size = self.held.popleft()
             self.held_size -= <size_t> size
-            if self.budget > 0:
-                self.budget -= 1
+            self.budget -= 1
             self.handle(item)
         if not self.held and self.job is None:
             self.held = None
             if self.is_lost:
                 self.end_session()
+                self.leave()
         return 0
 
     # Ends
@@ -249,10 +263,13 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef int end_session(self) except -1:
         """Nothing more comes for the session, and nothing can be sent in it."""
         cdef SessionCore session = self.session
-        self.session = None
-        if session is not None:
-            session.state = STATE_ENDED
+        if session is None:
+            return 0
+        session.state = STATE_ENDED
+        if self.job is None:
+            self.session = None
             self.server.end_session(session)
+        # Otherwise finish_job() comes back here: the job may be about to start what has to be cleaned up.
         return 0
 
     cdef int refuse(self, object uri, object text) except -1:
@@ -260,8 +277,10 @@ cdef class WAMPPeer(WebSocketTransport):
         cdef dict details = {} if text is None else {'message': text}
         if self.is_lost:
             return self.end_session()
-        logger.warning('A session is aborted with %s: %s', uri, text)
-        if self.state == SOCKET_OPEN:
+        # The text may quote the client, at any length.
+        logger.warning('A session is aborted with %s: %.500s', uri, text)
+        if self.state == SOCKET_OPEN and (self.session is None or self.session.state != STATE_CLOSING):
+            # Nothing may follow GOODBYE (WAMP BP, "Session Closing").
             self.put_message((ABORT, details, uri))
         self.end_session()
         self.held = None
@@ -271,7 +290,7 @@ cdef class WAMPPeer(WebSocketTransport):
 
     cdef int session_closing(self) except -1:
         """The server said GOODBYE: wait for the client's, then close (WAMP BP, "Session Closing")."""
-        if self.session is not None:
+        if self.session is not None and self.state == SOCKET_OPEN:
             self.session.close_timer = True
             self.arm_timer(self.hub.close_timeout)
         return 0
@@ -331,7 +350,9 @@ cdef class WAMPPeer(WebSocketTransport):
             if isinstance(item, WAMPMsgParseError):
                 raise item
             return True, item
-        self.update_reading()
+        if self.reading_paused:
+            # There is room again, first of all for what was set aside.
+            self.schedule_resume()
         if self.state != SOCKET_OPEN:
             return None
         self.inbox_waiter = self.hub.loop.create_future()

@@ -7,6 +7,7 @@ context) is allocated when it is first used: most sessions of a large site are i
 
 import logging
 
+from .codecs cimport as_arguments, as_keywords
 from .ids cimport next_global_id
 from .messages cimport ERROR, EVENT, RESULT
 from .outlets cimport Outlet
@@ -40,6 +41,15 @@ cdef class Subscription:
         # Clients reject events for a subscription whose SUBSCRIBED they have not seen.
         self.held = []
         self.exit = None
+
+
+cdef tuple with_payload(tuple head, object args, object kwargs):
+    """Return a message with Arguments and ArgumentsKw as far as there are any. Raises SerializationError."""
+    args = as_arguments(args)
+    kwargs = as_keywords(kwargs)
+    if kwargs is not None:
+        return head + (() if args is None else args, kwargs)
+    return head if args is None else head + (args,)
 
 
 cdef class SessionCore:
@@ -147,18 +157,21 @@ cdef class SessionCore:
     def has_subscriptions(self):
         return bool(self.subscriptions)
 
-    def release_subscriptions(self):
-        """Forget all subscriptions and return their exits, in the order of subscribing."""
+    def subscription_exits(self):
+        """Return the handlers whose teardown ends the subscriptions, in the order of subscribing."""
         cdef Subscription subscription
-        exits = []
-        if self.subscriptions is not None:
-            for key, subscription in list(self.subscriptions.items()):
-                if type(key) is str:
-                    if subscription.exit is not None:
-                        exits.append(subscription.exit)
-                    self.drop_subscription(subscription.number)
-            self.subscriptions = None
-        return exits
+        return [
+            subscription.exit
+            for key, subscription in (self.subscriptions or {}).items()
+            if type(key) is str and subscription.exit is not None
+        ]
+
+    def release_subscriptions(self):
+        """Forget all subscriptions."""
+        for key in list(self.subscriptions or ()):
+            if type(key) is str:
+                self.drop_subscription(key)
+        self.subscriptions = None
 
     def own_subscription_id(self, topic):
         """Return the id of the session's subscription to the topic, or None."""
@@ -193,23 +206,16 @@ cdef class SessionCore:
         """Send RESULT (WAMP BP, "Calling"); see emit()."""
         if self.outlet is None or not self.plain_sends:
             details = {'progress': True} if progress else {}
-            if kwargs:
-                return self.emit_through((RESULT, request_id, details, args or (), kwargs))
-            if args:
-                return self.emit_through((RESULT, request_id, details, args))
-            return self.emit_through((RESULT, request_id, details))
+            return self.emit_through(with_payload((RESULT, request_id, details), args, kwargs))
         if self.state >= STATE_CLOSING:
             self.refuse_sending()
         self.outlet.put_payload(self.outlet.codec.encode_result(request_id, progress, args, kwargs))
-        return None
+        # Of progress there may be any amount; of results, one for each call that was read.
+        return self.outlet.wait_drained() if progress else None
 
     cdef object emit_error(self, int request_type, object request_id, object uri, object args, object kwargs):
         """Send ERROR (WAMP BP, "ERROR"); see emit()."""
-        if kwargs:
-            return self.emit_through((ERROR, request_type, request_id, {}, uri, args or (), kwargs))
-        if args:
-            return self.emit_through((ERROR, request_type, request_id, {}, uri, args))
-        return self.emit_through((ERROR, request_type, request_id, {}, uri))
+        return self.emit_through(with_payload((ERROR, request_type, request_id, {}, uri), args, kwargs))
 
     cdef object emit_through(self, object message):
         """Send by way of the class's own send_raw() where it has one."""
@@ -229,12 +235,7 @@ cdef class SessionCore:
             self.outlet.put_payload(self.outlet.codec.encode_event(
                 subscription.number, next_global_id(), details, args, kwargs))
             return self.outlet.wait_drained()
-        if kwargs:
-            message = (EVENT, subscription.number, next_global_id(), details, args or (), kwargs)
-        elif args:
-            message = (EVENT, subscription.number, next_global_id(), details, args)
-        else:
-            message = (EVENT, subscription.number, next_global_id(), details)
+        message = with_payload((EVENT, subscription.number, next_global_id(), details), args, kwargs)
         if subscription.held is not None and self.state < STATE_CLOSING:
             subscription.held.append(message)
             return None
@@ -314,5 +315,8 @@ cdef class Sending(Steps):
 
     cdef object begin(self):
         if self.topic is RAW:
-            return self.session.emit(self.args)
+            awaitable = self.session.emit(self.args)
+            if self.session.outlet is None:
+                return awaitable
+            return self.session.outlet.wait_drained()
         return self.session.emit_event(self.topic, self.args, self.kwargs, self.trust_level)

@@ -5,8 +5,10 @@ run it as it runs an `async def`. Whatever user code awaits travels through it u
 object, this object drives the awaitable at hand. Subclasses say what comes next by three methods.
 """
 
+from cpython.exc cimport PyErr_Restore
+from cpython.iterator cimport PyIter_Check
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_XDECREF
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 
 import types
 
@@ -39,7 +41,26 @@ cdef object await_iterator(object awaitable):
     method = getattr(type(awaitable), '__await__', None)
     if method is None:
         raise TypeError(f"object {type(awaitable).__name__} can't be used in 'await' expression")
-    return method(awaitable)
+    iterator = method(awaitable)
+    if PyCoro_CheckExact(iterator):
+        raise TypeError('__await__() returned a coroutine')
+    if not PyIter_Check(iterator):
+        raise TypeError(f"__await__() returned non-iterator of type '{type(iterator).__name__}'")
+    return iterator
+
+
+cdef int raise_thrown(object error) except -1:
+    """Raise what was thrown in as throw() does: what the caller is handling doesn't become its context."""
+    cdef object kind = type(error), traceback = error.__traceback__
+    # The references are taken over.
+    Py_INCREF(kind)
+    Py_INCREF(error)
+    if traceback is None:
+        PyErr_Restore(<PyObject *> kind, <PyObject *> error, NULL)
+    else:
+        Py_INCREF(traceback)
+        PyErr_Restore(<PyObject *> kind, <PyObject *> error, <PyObject *> traceback)
+    return -1
 
 
 cdef class Steps:
@@ -66,7 +87,7 @@ cdef class Steps:
             raise ValueError('coroutine already executing')
         if self.phase == STEPS_NEW and error is not None:
             self.phase = STEPS_DONE
-            raise error
+            raise_thrown(error)
         if self.phase == STEPS_NEW and value is not None:
             raise TypeError("can't send non-None value to a just-started coroutine")
         try:
@@ -107,10 +128,13 @@ cdef class Steps:
         """Drive the awaitable at hand once. Suspended: return what it yielded. Ended: return the next awaitable."""
         cdef PyObject *result = NULL
         cdef PySendResult outcome
-        cdef object held
+        cdef object held, throw
         try:
             if error is not None:
-                held = self.throw_into(error)
+                throw = self.prepare_throw(error)
+                if throw is None:
+                    raise_thrown(error)
+                held = throw(error)
                 self.phase = STEPS_SUSPENDED
                 return held
             outcome = PyIter_Send(self.inner, value, &result)
@@ -129,19 +153,16 @@ cdef class Steps:
         self.inner = None
         return self.returned(held)
 
-    cdef object throw_into(self, object error):
-        """Throw into the awaitable at hand; an iterator that has no throw() lets the error pass."""
+    cdef object prepare_throw(self, object error):
+        """Return the throw() of the awaitable at hand, or None where the error passes by it."""
         if isinstance(error, GeneratorExit):
             # As `await` does: the awaitable is closed, and what it makes of that doesn't count, so that nothing
             # is sent on behalf of a coroutine that is being thrown away.
             close = getattr(self.inner, 'close', None)
             if close is not None:
                 close()
-            raise error
-        throw = getattr(self.inner, 'throw', None)
-        if throw is None:
-            raise error
-        return throw(error)
+            return None
+        return getattr(self.inner, 'throw', None)
 
     def __await__(self):
         return self

@@ -17,7 +17,7 @@ from cpython.ref cimport Py_XDECREF
 from libc.string cimport memcpy
 
 from .frames cimport (
-    FRAME_BINARY, FRAME_CLOSE, FRAME_FAILED, FRAME_NEED_DATA, FRAME_PING, FRAME_PONG, FRAME_TEXT, FrameReader,
+    FRAME_BINARY, FRAME_CLOSE, FRAME_FAILED, FRAME_HEADER_MAX, FRAME_NEED_DATA, FRAME_PING, FRAME_PONG, FRAME_TEXT, FrameReader,
     frame_write_header,
 )
 from .outlets cimport Outlet
@@ -34,9 +34,9 @@ logger = logging.getLogger('serverwamp_fast.transport')
 cdef enum:
     READ_BUFFER = 256 * 1024
     HEAD_LIMIT = 16 * 1024      # an HTTP request of a browser with many cookies is below this
-    HEADER_ROOM = 10            # the longest frame header of a server
     FIRST_ROOM = 256
     LARGE_PAYLOAD = 32 * 1024   # handed to the transport as it is instead of being copied
+    FLUSH_SIZE = 64 * 1024      # output that is not kept for the end of the read or turn
     READ_BUDGET = 64            # messages of one connection that are handled before others get their turn
 
 cdef object Task = asyncio.Task
@@ -160,6 +160,10 @@ cdef class WebSocketTransport(Outlet):
         """Whether messages are waiting, so that nothing more should be read."""
         return False
 
+    cdef bint is_unfinished(self) noexcept:
+        """Whether messages are left to be handled although the connection is lost; leave() is called after them."""
+        return False
+
     cdef int on_resume(self) except -1:
         """A new turn of the loop: deal with messages that wait, before more is read."""
         return 0
@@ -178,27 +182,40 @@ cdef class WebSocketTransport(Outlet):
         self.process(self.hub.buffer, <size_t> size)
 
     def eof_received(self):
-        # None: the loop closes the transport, and what was written before still goes out.
-        return None
+        # A peer that ends its half is gone. The loop closes the transport once what was written before is out, which
+        # a peer that doesn't read either can't put off for ever.
+        self.flush_output()
+        self.lose()
+        self.arm_timer(self.hub.close_timeout)
 
     def connection_lost(self, error):
-        self.state = SOCKET_CLOSED
+        self.is_disconnected = True
         self.disarm_timer()
-        self.hub.connections.discard(self)
-        self.hub.note_lost()
+        self.lose()
+        self.leave()
+
+    cdef int lose(self) except -1:
+        """Take it that the peer is gone; once."""
+        if self.state == SOCKET_CLOSED:
+            return 0
+        self.state = SOCKET_CLOSED
         Py_XDECREF(self.out)
         self.out = NULL
         self.out_used = 0
-        if self.drain_waiters is not None:
-            waiters = self.drain_waiters
-            self.drain_waiters = None
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_exception(ConnectionClosed('The connection was lost.'))
+        self.writing_paused = False
+        self.wake_waiters(ConnectionClosed('The connection was lost.'))
         try:
             self.on_lost()
         except Exception:
             logger.exception('The end of a connection was not handled.')
+        return 0
+
+    cdef int leave(self) except -1:
+        """Leave the hub, when the socket is closed and nothing is left to do."""
+        if self.is_disconnected and not self.is_unfinished():
+            self.hub.connections.discard(self)
+            self.hub.note_lost()
+        return 0
 
     def pause_writing(self):
         # A peer that doesn't read its answers doesn't get to ask for more.
@@ -207,13 +224,23 @@ cdef class WebSocketTransport(Outlet):
 
     def resume_writing(self):
         self.writing_paused = False
-        if self.drain_waiters is not None:
-            waiters = self.drain_waiters
-            self.drain_waiters = None
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-        self.update_reading()
+        self.wake_waiters(None)
+        # Messages may have been set aside meanwhile; they come before what is read next.
+        self.schedule_resume()
+
+    cdef int wake_waiters(self, object error) except -1:
+        cdef list waiters = self.drain_waiters
+        self.drain_waiters = None
+        for waiter in waiters or ():
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+                # Now it counts as seen: not everybody who sends waits.
+                waiter.exception()
+        return 0
 
     # Reading
 
@@ -243,17 +270,16 @@ cdef class WebSocketTransport(Outlet):
         end = self.head.find(b'\r\n\r\n', max(known - 3, 0))
         if end < 0 and len(self.head) <= HEAD_LIMIT:
             return 0
-        rest = 0 if end < 0 else <size_t> (len(self.head) - end - 4)
+        if end < 0 or end > HEAD_LIMIT:
+            # Without its end it is refused, however the bytes were split.
+            end = HEAD_LIMIT - 4
+        rest = <size_t> (len(self.head) - end - 4)
         if rest:
             self.head = self.head[:end + 4]
         response, subprotocol = self.hub.negotiate(self.head)
-        if subprotocol is None:
-            self.state = SOCKET_FAILED
-            self.transport.write(response)
-            self.transport.close()
-            self.arm_timer(self.hub.close_timeout)
-            return 0
         self.transport.write(response)
+        if subprotocol is None:
+            return self.end_output()
         self.state = SOCKET_OPEN
         self.reader = FrameReader(max_size=self.hub.max_size)
         self.on_open(subprotocol)
@@ -267,7 +293,7 @@ cdef class WebSocketTransport(Outlet):
         """Handle the frames of the window, as far as the budget goes."""
         cdef int event
         while self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
-            if self.budget == 0 or self.is_busy():
+            if self.budget == 0 or self.is_stopped():
                 return self.set_aside()
             event = self.reader.next_event()
             if event == FRAME_NEED_DATA:
@@ -302,12 +328,18 @@ cdef class WebSocketTransport(Outlet):
     cdef int set_aside(self) except -1:
         """Keep the rest of the window for the next turn of the loop and read no more until then."""
         cdef size_t rest = self.reader.unread()
+        # The message just handled may have been collected in the reader's buffer.
+        self.reader.release()
         if rest:
             self.backlog = self.reader.unread_start()[:rest]
         self.update_reading()
-        if rest and not self.is_busy():
+        if rest and not self.is_stopped():
             self.schedule_resume()
         return 0
+
+    cdef bint is_stopped(self) noexcept:
+        """Whether handling more has to wait: for output to be read, or for messages that came before."""
+        return self.writing_paused or self.is_busy()
 
     cdef int schedule_resume(self) except -1:
         if not self.resume_scheduled:
@@ -323,7 +355,7 @@ cdef class WebSocketTransport(Outlet):
         self.budget = READ_BUDGET
         try:
             self.on_resume()
-            if self.backlog is not None and self.budget > 0 and not self.is_busy():
+            if self.backlog is not None and self.budget > 0 and not self.is_stopped():
                 backlog = self.backlog
                 self.backlog = None
                 if self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
@@ -331,10 +363,13 @@ cdef class WebSocketTransport(Outlet):
                     memcpy(self.hub.buffer, PyBytes_AS_STRING(backlog), PyBytes_GET_SIZE(backlog))
                     self.reader.feed(self.hub.buffer, PyBytes_GET_SIZE(backlog))
                     self.pump()
-            elif self.backlog is not None and not self.is_busy():
+            elif self.backlog is not None and not self.is_stopped():
                 self.schedule_resume()
         except Exception:
             logger.exception('A connection ends because of an error in the server.')
+            if self.state == SOCKET_CLOSED:
+                # One message less is left.
+                self.schedule_resume()
             self.fail(1011, b'internal error')
         finally:
             self.corked = False
@@ -343,7 +378,7 @@ cdef class WebSocketTransport(Outlet):
 
     cdef int update_reading(self) except -1:
         """Read from the socket only while there is somewhere to go with it."""
-        cdef bint wanted = not (self.writing_paused or self.backlog is not None or self.is_busy())
+        cdef bint wanted = self.backlog is None and not self.is_stopped()
         if self.state == SOCKET_CLOSED or self.transport is None or self.transport.is_closing():
             return 0
         if wanted and self.reading_paused:
@@ -372,11 +407,14 @@ cdef class WebSocketTransport(Outlet):
     cdef int put_frame(self, int opcode, const unsigned char *data, size_t size) except -1:
         """Append a frame to the output."""
         cdef unsigned char *start
-        self.reserve(size + HEADER_ROOM)
+        self.reserve(size + FRAME_HEADER_MAX)
         start = <unsigned char *> bytes_data(self.out)
         self.out_used += frame_write_header(start + self.out_used, opcode, size)
         memcpy(start + self.out_used, data, size)
         self.out_used += size
+        if self.out_used >= FLUSH_SIZE:
+            # The transport has to have it to notice that the peer doesn't read.
+            return self.flush_output()
         if not self.corked and not self.is_dirty:
             self.hub.add_dirty(self)
         return 0
@@ -391,7 +429,7 @@ cdef class WebSocketTransport(Outlet):
             raise ConnectionClosed('The WebSocket connection is closed.')
         if size < LARGE_PAYLOAD:
             return self.put_frame(opcode, <const unsigned char *> PyBytes_AS_STRING(payload), size)
-        self.reserve(HEADER_ROOM)
+        self.reserve(FRAME_HEADER_MAX)
         self.out_used += frame_write_header(<unsigned char *> bytes_data(self.out) + self.out_used, opcode, size)
         self.flush_output()
         self.transport.write(payload)
@@ -462,16 +500,19 @@ cdef class WebSocketTransport(Outlet):
         if self.state == SOCKET_HANDSHAKE:
             return self.begin_close(code, reason)
         self.begin_close(code, reason)
+        return self.end_output()
+
+    cdef int end_output(self) except -1:
+        """Send nothing more, and throw away what comes until the peer leaves, or its time is up."""
         self.state = SOCKET_FAILED
         self.backlog = None
         self.update_reading()
-        # Closing at once would make the kernel drop the Close frame if bytes of the peer are still unread.
+        # Closing at once would make the kernel drop what was written last if bytes of the peer are still unread.
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
             self.transport.close()
-        self.arm_timer(self.hub.close_timeout)
-        return 0
+        return self.arm_timer(self.hub.close_timeout)
 
     cdef int arm_timer(self, double delay) except -1:
         self.disarm_timer()
@@ -489,7 +530,7 @@ cdef class WebSocketTransport(Outlet):
         if self.state == SOCKET_OPEN:
             self.on_deadline()
             self.flush_output()
-        elif self.state != SOCKET_CLOSED:
+        else:
             self.transport.abort()
 
 

@@ -18,23 +18,24 @@ cdef enum CharacterClass:
     DOT = 3
 
 cdef enum:
-    ASCII_SIZE = 128
+    BYTE_KIND = 1      # PyUnicode_1BYTE_KIND: nothing beyond Latin-1 in the string
+    LATIN_SIZE = 256
 
-cdef unsigned char ascii_classes[ASCII_SIZE]
+cdef unsigned char latin_classes[LATIN_SIZE]
 
 
 cdef int fill_classes() noexcept:
     cdef int character
-    for character in range(ASCII_SIZE):
-        # What Python's \s matches, which is more of ASCII than C's isspace() knows.
+    for character in range(LATIN_SIZE):
+        # What Python's \s matches, which is more than C's isspace() knows.
         if character == c'#' or Py_UNICODE_ISSPACE(character):
-            ascii_classes[character] = FORBIDDEN
+            latin_classes[character] = FORBIDDEN
         elif (c'a' <= character <= c'z') or (c'0' <= character <= c'9') or character == c'_':
-            ascii_classes[character] = STRICT
+            latin_classes[character] = STRICT
         elif character == c'.':
-            ascii_classes[character] = DOT
+            latin_classes[character] = DOT
         else:
-            ascii_classes[character] = LOOSE
+            latin_classes[character] = LOOSE
     return 0
 
 
@@ -42,8 +43,8 @@ fill_classes()
 
 
 cdef inline int classify_character(Py_UCS4 character) noexcept:
-    if character < ASCII_SIZE:
-        return ascii_classes[character]
+    if character < LATIN_SIZE:
+        return latin_classes[character]
     return FORBIDDEN if Py_UNICODE_ISSPACE(character) else LOOSE
 
 
@@ -54,7 +55,11 @@ cdef inline bint scan_components(object uri, int lowest_class, bint empty_allowe
     cdef Py_ssize_t index, size = PyUnicode_GET_LENGTH(uri)
     cdef bint is_empty = True
     for index in range(size):
-        found = classify_character(PyUnicode_READ(kind, data, index))
+        # Nearly every URI is ASCII.
+        if kind == BYTE_KIND:
+            found = latin_classes[(<unsigned char *> data)[index]]
+        else:
+            found = classify_character(PyUnicode_READ(kind, data, index))
         if found == DOT:
             if is_empty and not empty_allowed:
                 return False

@@ -326,26 +326,27 @@ cdef object parse_msgpack(const char *data, size_t size):
     raise WAMPMsgParseError(f'Malformed MessagePack: {text}')
 
 
-cdef object make_packer():
-    return msgpack.Packer(default=_simplify_for_msgpack)
+cdef object make_pack():
+    """Return the pack method of a new packer. One that failed is not used again."""
+    return msgpack.Packer(default=_simplify_for_msgpack).pack
 
 
-cdef object shared_packer = make_packer()
+cdef object shared_pack = make_pack()
 
 
 cdef bytes write_msgpack(object value):
     """Return a value as a MessagePack object. Raises SerializationError."""
-    global shared_packer
+    global shared_pack
     # Taken while in use: a mapping's own code may run in the middle of packing, and pack something else.
-    packer = shared_packer if shared_packer is not None else make_packer()
-    shared_packer = None
+    pack = shared_pack if shared_pack is not None else make_pack()
+    shared_pack = None
     cdef bytes packed
     try:
-        packed = packer.pack(value)
+        packed = pack(value)
     except Exception as error:
         raise SerializationError(f'No MessagePack form: {error}') from error
     if PyBytes_GET_SIZE(packed) < PACKER_KEEPS:
-        shared_packer = packer
+        shared_pack = pack
     return packed
 
 

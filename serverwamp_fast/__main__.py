@@ -10,7 +10,23 @@ import sys
 from typing import Any
 
 from . import __version__, install
+from .adapters.native import UnsuitableAsyncSupport
 from .application import Application
+
+
+class CannotServe(Exception):
+    """What the command line asks for can't be done. The text is a sentence that says why."""
+
+
+def parse_port(text: str) -> int:
+    """Return the port number that a text is."""
+    try:
+        port = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number') from None
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f'ports go from 0 to 65535, so {port} is none')
+    return port
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -21,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve = commands.add_parser('serve', help='serve an application on the native server')
     serve.add_argument('app', metavar='module:app', help='where the Application object is')
     serve.add_argument('--host', default='127.0.0.1', help='the address to listen at (%(default)s)')
-    serve.add_argument('--port', type=int, default=8080, help='the port to listen at (%(default)s)')
+    serve.add_argument('--port', type=parse_port, default=8080, help='the port to listen at (%(default)s)')
     serve.add_argument('--unix', metavar='PATH', help='listen at a Unix socket instead')
     serve.add_argument('--path', action='append', help='a URL path to serve; may be repeated (every path)')
     serve.add_argument(
@@ -31,23 +47,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def load_application(name: str) -> Application:
-    """Return the application that `module:app` names. Raises ValueError with a sentence that says what is wrong."""
-    module_name, separator, attributes = name.partition(':')
-    if not separator:
-        raise ValueError(f'Name the application as module:app; {name!r} has no colon.')
+    """Return the application that `module:app` names. Raises CannotServe, and what the module raises."""
+    module_name, _, attributes = name.partition(':')
+    if not module_name or not attributes or module_name.startswith('.'):
+        raise CannotServe(f'Name the application as module:app; {name!r} is not of that form.')
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f'{module_name}.'.startswith(f'{error.name}.'):
             raise
-        raise ValueError(f'There is no module {error.name!r} to be found from {os.getcwd()}.') from error
+        raise CannotServe(f'There is no module {error.name!r} to be found from {os.getcwd()}.') from error
     for attribute in attributes.split('.'):
         if not hasattr(found, attribute):
-            raise ValueError(f'The module {module_name!r} has no {attributes!r}.')
+            raise CannotServe(f'The module {module_name!r} has no {attributes!r}.')
         found = getattr(found, attribute)
     if not isinstance(found, Application):
-        raise ValueError(f'{name!r} is a {type(found).__name__}; an Application of serverwamp_fast is needed. An '
-                         f'application that imports serverwamp is served with --alias.')
+        raise CannotServe(
+            f'{name!r} is of the type {type(found).__name__}; an Application of serverwamp_fast is needed. An '
+            f'application that imports serverwamp is served with --alias.'
+        )
     return found
 
 
@@ -60,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         install()
     try:
         app = load_application(options.app)
-    except ValueError as error:
+    except CannotServe as error:
         print(f'serverwamp-fast: {error}', file=sys.stderr)
         return 2
     try:
@@ -68,6 +86,9 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f'serverwamp-fast: The server can not listen there: {error}.', file=sys.stderr)
         return 1
+    except UnsuitableAsyncSupport as error:
+        print(f'serverwamp-fast: {error}', file=sys.stderr)
+        return 2
     return 0
 
 

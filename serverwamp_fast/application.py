@@ -178,11 +178,13 @@ class Application:
         try:
             await realm.authenticate_session(session)
         except ConnectionClosed:
-            return False
+            # Of this client or, where the authenticator sends to others, of one of them.
+            logger.debug('Session %s could not be authenticated.', session.id)
         except Exception:
             logger.exception('Exception from an authenticator for session %s.', session.id)
-            await session.abort('wamp.error.authentication_failed', 'Authentication failed.')
-            return False
+        if session.is_closing:
+            # GOODBYE has been said already, and is to be answered.
+            return True
         if not session.is_open:
             # An authenticator that decides nothing has not let anybody in.
             await session.abort('wamp.error.authentication_failed', 'Authentication failed.')
@@ -230,9 +232,12 @@ class Application:
         return bool(session.lifespan_exits) or session.has_subscriptions
 
     async def clean_up(self, session: WAMPSession) -> None:
-        """Run the rest of the session's subscription and lifespan handlers, in the reverse order of their start."""
-        for handler in reversed(session.release_subscriptions()):
+        """Run the rest of the session's handlers: of subscriptions in the order of subscribing, then of its lifespan,
+        the last to start first.
+        """
+        for handler in session.subscription_exits():
             await tear_down_handler(handler, 'subscription handler', session)
+        session.release_subscriptions()
         lifespans, session.lifespan_exits = session.lifespan_exits or (), None
         for handler in reversed(lifespans):
             await tear_down_handler(handler, 'session lifespan handler', session)
@@ -339,7 +344,7 @@ class Application:
                 if work is None:
                     continue
                 if not isinstance(work, InOrder):
-                    await session.tasks.spawn(_run, work)
+                    await _start(session.tasks, work)
                     continue
                 await work.work
                 if session.has_peer_left and not session.is_open:
@@ -349,17 +354,23 @@ class Application:
                     await connection.close()
                     return False
         except PeerAbortedError as error:
-            logger.info('Session %s ends: %s', session.id, error)
+            logger.info('Session %s ends: %.500s', session.id, error)
             session.mark_ended()
             await connection.close()
         except WAMPMsgParseError as error:
-            session.mark_ended()
-            await self._abort(connection, error.error_uri, str(error))
+            if session.is_closing:
+                # Nothing may follow GOODBYE (WAMP BP, "Session Closing").
+                logger.warning('Session %s broke the protocol while it closed: %.500s', session.id, error)
+                await connection.close()
+            else:
+                session.mark_ended()
+                await self._abort(connection, error.error_uri, str(error))
         return False
 
     async def _abort(self, connection: Any, uri: str, message: str) -> None:
         """End a connection with ABORT, and one line in the log."""
-        logger.warning('A session is aborted with %s: %s', uri, message)
+        # The text may quote the client, at any length.
+        logger.warning('A session is aborted with %s: %.500s', uri, message)
         await connection.abort(uri, message)
 
     async def _abort_late(self, connection: Any) -> None:
@@ -542,9 +553,13 @@ class Application:
         run(self, host, port, **options)
 
 
-async def _run(work: Awaitable[None]) -> None:
-    """What a task group is given for work of the core, which is an awaitable already."""
-    await work
+async def _start(tasks: Any, work: Coroutine[Any, Any, None]) -> None:
+    """Start work of the core in a task group, which may be anything that has spawn()."""
+    spawn_eagerly = getattr(tasks, 'spawn_eagerly', None)
+    if spawn_eagerly is not None:
+        await spawn_eagerly(work)
+    else:
+        await tasks.spawn(lambda: work)
 
 
 __all__ = [

@@ -354,7 +354,7 @@ Message = tuple[Any, ...]
 def _with_payload(
     *header: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
 ) -> Message:
-    """Return a message with as much of the payload as there is (WAMP BP, "Messages", "Extensibility")."""
+    """Return a message with as much of the payload as there is."""
     if kwargs:
         return *header, args or (), kwargs
     if args:
@@ -456,7 +456,10 @@ def cra_challenge_msg(challenge_string: str) -> Message:
 
 
 def scram_nonce() -> str:
-    """Return 16 random bytes in Base64, the length that WAMP AP, "WAMP-SCRAM" recommends for a nonce."""
+    """Return 16 random bytes in Base64, fit to be used once.
+
+    WAMP AP recommends that length ("Salted Challenge Response Authentication").
+    """
     return b64encode(secrets.token_bytes(16)).decode('ascii')
 
 

@@ -113,27 +113,42 @@ def make_request(
     )
 
 
-async def stream_results(call: Call, results: AsyncIterator[Any]) -> Any:
-    """Send the progress that a procedure yields and return the value that it ends with."""
+async def stream_results(call: Call, results: AsyncIterator[Any]) -> RPCErrorResult | None:
+    """Send the progress that a procedure yields, and what it ends with.
+
+    The result is out before the procedure cleans up. Returns an error to answer with if there was no result.
+    """
+    answered = False
     try:
         async for value in results:
             if not isinstance(value, RPCProgressReport):
-                return value
+                answered = True
+                await sent(call.answer(value))
+                return None
             if not call.wants_progress:
                 continue
             try:
-                on_its_way = call.report(value.args, value.kwargs)
-                if on_its_way is not None:
-                    await on_its_way
+                await sent(call.report(value.args, value.kwargs))
             except ConnectionClosed:
                 # The answer will meet the same, and nobody reads it.
                 return RPCErrorResult()
+        logger.error('Call handler for procedure %s ended without a result.', call.procedure_uri)
+        return RPCErrorResult()
     finally:
         # The handler cleans up now, also when it yielded past its result or the client has left, not when the
         # garbage collector finds it.
-        await close_iterator(results)
-    logger.error('Call handler for procedure %s ended without a result.', call.procedure_uri)
-    return RPCErrorResult()
+        try:
+            await close_iterator(results)
+        except Exception:
+            if not answered:
+                raise
+            logger.exception('Exception from the cleanup of procedure %s', call.procedure_uri)
+
+
+async def sent(on_its_way: Awaitable[None] | None) -> None:
+    """Wait for a message that is not on its way yet."""
+    if on_its_way is not None:
+        await on_its_way
 
 
 async def close_iterator(iterator: AsyncIterator[Any]) -> None:

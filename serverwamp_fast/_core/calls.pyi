@@ -9,7 +9,8 @@ class CallRules:
 
     - make_request(id, session, uri, args, kwargs, options) -> RPCRequest, for procedures that ask for one
     - interpret(value) -> an RPCResult or RPCErrorResult for a value that a procedure returned
-    - stream(call, iterator) -> a coroutine that reports the progress of an async iterator and returns the rest
+    - stream(call, iterator) -> a coroutine that sends the progress and the end of an async iterator; what it
+      returns is the answer where it has not sent one
     """
 
     def __init__(
@@ -29,6 +30,9 @@ class Call(Steps):
     @property
     def wants_progress(self) -> bool:
         """Whether the caller asked for progressive results (WAMP AP, "Progressive Call Results")."""
+
+    def answer(self, value: Any) -> Awaitable[None] | None:
+        """Send what the procedure ended with as RESULT or ERROR: None when it is on its way, else an awaitable."""
 
     def report(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> Awaitable[None] | None:
         """Send a progress report: None when it is on its way, else an awaitable that sends it.

@@ -1,3 +1,7 @@
+# The payload of a message as the serializers know it: None where there is nothing. SerializationError otherwise.
+cdef object as_arguments(object args)
+cdef object as_keywords(object kwargs)
+
 cdef class Codec:
     cdef readonly str subprotocol
     cdef readonly bint is_binary

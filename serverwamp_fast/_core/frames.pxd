@@ -30,7 +30,7 @@ cdef size_t frame_write_header(unsigned char *out, int opcode, size_t size) noex
 cdef class FrameReader:
     # The event that next_event() returned last. `payload` is never NULL then. It points into the
     # window or the reader's own buffer: it is valid, and may be written to, until the next call of
-    # feed() or next_event(). For FRAME_CLOSE it is the reason alone, without the code.
+    # feed(), next_event() or release(). For FRAME_CLOSE it is the reason alone, without the code.
     cdef unsigned char *payload
     cdef size_t payload_size
     cdef const char *failure        # FRAME_FAILED: what is wrong, a static ASCII text
@@ -64,6 +64,9 @@ cdef class FrameReader:
     # again, in front.
     cdef int feed(self, unsigned char *data, size_t size) except -1
     cdef int next_event(self) except -1  # a FrameEvent; MemoryError when the buffer can't grow
+    # Frees what the last event took, as next_event() does too. For a caller that stops before
+    # FRAME_NEED_DATA.
+    cdef void release(self) noexcept
     cdef size_t unread(self) noexcept
     cdef unsigned char *unread_start(self) noexcept
 

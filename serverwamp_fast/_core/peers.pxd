@@ -14,7 +14,7 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef int take(self, object item, size_t size) except -1
     cdef int handle(self, object item) except -1
     cdef int handle_hello(self, object message) except -1
-    cdef int run_in_order(self, object coroutine, bint is_opening) except -1
+    cdef int run_in_order(self, object coroutine) except -1
     cdef int job_ended(self, object task) except -1
     cdef int drain_held(self) except -1
     cdef int end_session(self) except -1

@@ -16,4 +16,4 @@ cdef class Steps:
     cdef object advance(self, object value, object error)
     cdef object follow(self, object awaitable)
     cdef object resume(self, object value, object error)
-    cdef object throw_into(self, object error)
+    cdef object prepare_throw(self, object error)

@@ -47,6 +47,7 @@ cdef class WebSocketTransport(Outlet):
     cdef bint writing_paused
     cdef bint reading_paused
     cdef bint resume_scheduled
+    cdef bint is_disconnected
 
     cdef int on_open(self, object subprotocol) except -1
     cdef int on_message(self, bint is_text, unsigned char *data, size_t size) except -1
@@ -54,13 +55,18 @@ cdef class WebSocketTransport(Outlet):
     cdef int on_deadline(self) except -1
     cdef int on_lost(self) except -1
     cdef bint is_busy(self) noexcept
+    cdef bint is_unfinished(self) noexcept
     cdef int on_resume(self) except -1
 
+    cdef int lose(self) except -1
+    cdef int leave(self) except -1
+    cdef int wake_waiters(self, object error) except -1
     cdef int process(self, unsigned char *data, size_t size) except -1
     cdef int read_head(self, unsigned char *data, size_t size) except -1
     cdef int pump(self) except -1
     cdef int handle_event(self, int event) except -1
     cdef int set_aside(self) except -1
+    cdef bint is_stopped(self) noexcept
     cdef int schedule_resume(self) except -1
     cdef int update_reading(self) except -1
     cdef int reserve(self, size_t size) except -1
@@ -70,6 +76,7 @@ cdef class WebSocketTransport(Outlet):
     cdef int begin_close(self, unsigned int code, bytes reason) except -1
     cdef int answer_close(self, unsigned int code) except -1
     cdef int fail(self, unsigned int code, bytes reason) except -1
+    cdef int end_output(self) except -1
     cdef int arm_timer(self, double delay) except -1
     cdef int disarm_timer(self) except -1
 

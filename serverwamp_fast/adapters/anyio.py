@@ -1,6 +1,5 @@
 """Async support on anyio: on whichever of its backends is running."""
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,7 +8,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from .async_base import AsyncSupport, AsyncTaskGroup
+from .async_base import AsyncSupport, AsyncTaskGroup, runs_on_trio
 
 
 class AnyioAsyncSupport(AsyncSupport):
@@ -66,17 +65,11 @@ class AnyioTaskGroup(AsyncTaskGroup):
 
 
 def find_running_support() -> type[AsyncSupport]:
-    """The support for the backend that runs the current task.
+    """The support for the backend that runs the current task."""
+    if runs_on_trio():
+        from .trio import TrioAsyncSupport
 
-    trio is asked first: as a guest of an asyncio loop it has both running.
-    """
-    if 'trio' in sys.modules:
-        import trio
-
-        if trio.lowlevel.in_trio_task():
-            from .trio import TrioAsyncSupport
-
-            return TrioAsyncSupport
+        return TrioAsyncSupport
     from .asyncio import AsyncioAsyncSupport
 
     return AsyncioAsyncSupport

@@ -1,7 +1,6 @@
 """WAMP over WebSocket on an ASGI 3 server, which may run on asyncio or on trio."""
 
 import ssl
-import sys
 from abc import ABCMeta
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from urllib.parse import quote
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from ..connection import ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
+from .async_base import runs_on_trio
 from .http_info import decode_query, find_peer_address, parse_cookies
 
 # In the server's order of preference, which decides: the scope's order need not be the client's.
@@ -167,13 +167,10 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
 
 def shield_if_trio(send: Send) -> Send:
     """The server's `send`, so that a task that is cancelled leaves no part of a frame behind."""
-    if 'trio' in sys.modules:
-        import trio
+    if runs_on_trio():
+        from .trio import shield_sends
 
-        if trio.lowlevel.in_trio_task():
-            from .trio import shield_sends
-
-            return shield_sends(send)
+        return shield_sends(send)
     return send
 
 

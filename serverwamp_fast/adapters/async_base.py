@@ -3,8 +3,9 @@
 Subclass both classes to run an application on a library that has no module here.
 """
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -26,6 +27,20 @@ class AsyncTaskGroup(ABC):
 
         Raises RuntimeError if the group has ended.
         """
+
+    async def spawn_eagerly(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Starts a task that runs `coroutine`, which handles its errors itself.
+
+        Other than `spawn` it may run the first step at once, and with that all of a handler that
+        never waits. The application uses it for requests. An override pays where that saves time;
+        without one it is the same as `spawn`.
+        """
+        try:
+            await self.spawn(_start, coroutine)
+        except BaseException:
+            # Refused, by a group that has ended. Python warns of coroutines that come to nothing.
+            coroutine.close()
+            raise
 
     @abstractmethod
     async def cancel(self) -> None:
@@ -72,5 +87,24 @@ class AsyncSupport(ABC):
         return _do_nothing
 
 
+def _start(coroutine: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, None]:
+    # As if it were called just now. A coroutine that awaits this one would leave it unawaited when
+    # it is cancelled before its first step.
+    return coroutine
+
+
 def _do_nothing() -> None:
     pass
+
+
+def runs_on_trio() -> bool:
+    """Whether trio runs the current task. It may, as a guest, while asyncio has a loop running."""
+    if 'trio' not in sys.modules:
+        return False
+    import trio
+
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return False
+    return True

@@ -2,13 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 from .async_base import AsyncSupport, AsyncTaskGroup
 
 logger = logging.getLogger(__name__)
+
+HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+# Typed loosely: Python 3.11's has no eager_start.
+make_task: Callable[..., asyncio.Task[Any]] = asyncio.Task
 
 # Loops keep weak references to tasks. These are held by nobody else until they are done.
 _detached: set[asyncio.Future[Any]] = set()
@@ -75,12 +80,45 @@ class AsyncioTaskGroup(AsyncTaskGroup):
             # anyio a task started now would be cancelled before its first step; here too it simply
             # doesn't come to run.
             return
+        self._track(task)
+
+    async def spawn_eagerly(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Runs the first step at once on Python 3.12 and later, unless the loop's owner makes tasks in a way of
+        its own.
+        """
+        loop = asyncio.get_running_loop()
+        if not HAS_EAGER_TASKS or self._closed or loop.get_task_factory() is not None:
+            await super().spawn_eagerly(coroutine)
+            return
+        # Built directly, because uvloop's create_task() refuses eager_start.
+        task = make_task(coroutine, loop=loop, eager_start=True)
+        if task.done() and (task.cancelled() or task.exception() is None):
+            return
+        # The group can't take in a task that it has not made, so it waits for one that waits.
+        following = _follow(task)
+        try:
+            follower = self._asyncio_task_group.create_task(following)
+        except RuntimeError:
+            # The group is cancelling its tasks after a failure.
+            following.close()
+            task.cancel()
+            return
+        # cancel() is for the task itself: cancelled before its first step, the follower would
+        # never come to cancel it. The group has nothing but the follower to cancel.
+        self._track(task)
+        follower.add_done_callback(lambda _: task.cancel())
+
+    def _track(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def cancel(self) -> None:
         for task in list(self._tasks):
             task.cancel()
+
+
+async def _follow(task: asyncio.Task[None]) -> None:
+    await task
 
 
 def _detach(awaitable: Awaitable[Any]) -> asyncio.Future[Any]:

@@ -40,6 +40,10 @@ NO_SUBPROTOCOL = (
 )
 
 
+class UnsuitableAsyncSupport(RuntimeError):
+    """The application's async support does not run on asyncio, as the native server does."""
+
+
 class Handshake:
     """Answers the HTTP requests of a server (RFC 6455, 4.2). `paths` are served, or all of them."""
 
@@ -126,7 +130,9 @@ class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
 
     async def send_msgs(self, msgs: Iterable[Sequence[Any]]) -> None:
         """Send messages, in one batch where the subprotocol has batches; see send_msg()."""
-        congestion = self.put_all(list(msgs))
+        batch = list(msgs)
+        # A batch without a message would make the client fail the connection (WAMP AP, "Batched Transport").
+        congestion = self.put_all(batch) if batch else None
         if congestion is not None:
             await congestion
 
@@ -169,10 +175,20 @@ class HubTasks(AsyncTaskGroup):
             task.cancel()
 
 
+def find_support(module: str, name: str) -> Any:
+    """Return one of this package's async supports if it has been imported, else None."""
+    return getattr(sys.modules.get(f'{__package__}.{module}'), name, None)
+
+
 def is_anyio(support: type) -> bool:
     """Whether it is this package's support of anyio, whose tasks are asyncio's here."""
-    module = sys.modules.get(f'{__package__}.anyio')
-    return module is not None and support is module.AnyioAsyncSupport
+    return support is find_support('anyio', 'AnyioAsyncSupport')
+
+
+def is_trio(support: type) -> bool:
+    """Whether it is this package's support of trio, or comes from it."""
+    trio_support = find_support('trio', 'TrioAsyncSupport')
+    return trio_support is not None and issubclass(support, trio_support)
 
 
 class Server:
@@ -217,8 +233,20 @@ class Server:
 
     def consume(self, peer: NativeConnection) -> bool:
         if self._reads_itself:
-            self._hub.spawn(self._app.handle_connection(peer))
+            self._hub.spawn(self._let_read(peer))
         return self._reads_itself
+
+    async def _let_read(self, peer: NativeConnection) -> None:
+        """Let the application handle a connection in its own way; it is closed when that has come to an end."""
+        try:
+            await self._app.handle_connection(peer)
+        except ConnectionClosed:
+            logger.debug('A client disconnected before an answer could be sent.')
+        except Exception:
+            logger.exception('Unhandled exception from %s.handle_connection().', type(self._app).__name__)
+            peer.start_close(1011)
+        finally:
+            peer.start_close()
 
     def open_session(self, peer: NativeConnection, message: Any) -> tuple[WAMPSession, Any]:
         session = self._app.new_session(peer, message[1], message[2], self._tasks)
@@ -269,22 +297,24 @@ class Server:
         for connection in tuple(hub.connections):
             session = connection.current_session
             if session is not None and session.is_open:
-                await session.close('wamp.close.system_shutdown')
-            elif self._reads_itself:
-                continue
-            else:
+                # In tasks: a client that doesn't read must not keep the others waiting.
+                hub.spawn(session.close('wamp.close.system_shutdown'))
+            elif connection.is_closed or not self._reads_itself:
                 connection.start_close(1001)
         if self._reads_itself:
-            await self._app.close_sessions()
+            hub.spawn(self._app.close_sessions())
         # Clients have the time for GOODBYE, then for Close; the transport sees to both, this is for its failures.
         await asyncio.wait([hub.wait_empty()], timeout=2 * self._app.close_timeout + 1)
-        for connection in tuple(hub.connections):
-            connection.transport.abort()
-        if hub.tasks:
-            await asyncio.wait(tuple(hub.tasks), timeout=self._app.close_timeout)
-        await self._tasks.cancel()
-        while hub.tasks:
-            await asyncio.wait(tuple(hub.tasks), timeout=1)
+        while hub.connections or hub.tasks:
+            for connection in tuple(hub.connections):
+                connection.transport.abort()
+            if hub.tasks:
+                _, late = await asyncio.wait(tuple(hub.tasks), timeout=self._app.close_timeout)
+                for task in late:
+                    task.cancel()
+            else:
+                # A connection needs a turn of the loop to end, and some more if messages of its client wait.
+                await asyncio.sleep(0)
 
     async def serve_forever(self) -> None:
         """Serve until cancelled; then close, and wait for the end of it."""
@@ -324,21 +354,27 @@ async def serve(
     - backlog: connections that may wait to be accepted
     - reuse_port: whether several processes may listen on the port
 
-    Raises OSError if it can't listen there, ValueError if the arguments exclude each other, and RuntimeError
-    if the application's async support does not run on asyncio.
+    Raises OSError if it can't listen there, ValueError if the arguments exclude each other or the port is none,
+    and UnsuitableAsyncSupport, a RuntimeError, if the application's async support does not run on asyncio.
     """
     if sum((sock is not None, unix_path is not None, port is not None)) != 1:
         raise ValueError('Say where to listen: with host and port, with sock, or with unix_path.')
-    if app._async_support.__module__.endswith('.trio'):
-        raise RuntimeError(
+    if isinstance(port, int) and not 0 <= port <= 65535:
+        # uvloop would take what is left of it in 16 bits.
+        raise ValueError(f'Ports go from 0 to 65535, so {port} is none.')
+    if is_trio(app._async_support):
+        raise UnsuitableAsyncSupport(
             'The native server runs on asyncio and uvloop. For an application on trio use asgi_application() with '
             'hypercorn, or websockets_handler() with the trio server of websockets.'
         )
     paths = (path,) if isinstance(path, str) else path
+    options: dict[str, Any] = {'ssl': ssl, 'backlog': backlog, 'reuse_port': reuse_port}
+    if ssl is not None:
+        # Until its handshake is done, TLS keeps a connection to itself.
+        options['ssl_handshake_timeout'] = app.open_timeout
+        options['ssl_shutdown_timeout'] = app.close_timeout
     server = Server(app, paths)
-    await server._listen(
-        sock, host, port, unix_path, {'ssl': ssl, 'backlog': backlog, 'reuse_port': reuse_port}
-    )
+    await server._listen(sock, host, port, unix_path, options)
     return server
 
 

@@ -33,7 +33,7 @@ cdef class Dispatch:
     - synchronize: whether every request is handled to its end before the next
     """
 
-    def __init__(self, call_rules, delegate, delegated, bint synchronize):
+    def __init__(self, CallRules call_rules, delegate, delegated, bint synchronize):
         self.call_rules = call_rules
         self.delegate = delegate
         self.delegated = frozenset(delegated)

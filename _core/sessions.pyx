@@ -75,6 +75,10 @@ cdef class SessionCore:
         """Whether WELCOME has been sent and no GOODBYE or ABORT since."""
         return self.state == STATE_OPEN
 
+    @is_open.setter
+    def is_open(self, bint value):
+        self.state = STATE_OPEN if value else STATE_ENDED
+
     # Item data
 
     def __getitem__(self, key):

@@ -320,8 +320,9 @@ cdef class WebSocketTransport(Outlet):
             else:
                 self.on_peer_close(reader.close_code)
         elif event == FRAME_FAILED:
-            logger.warning('A connection is closed with code %d: %s', reader.close_code,
-                           (<bytes> reader.failure).decode())
+            if self.state == SOCKET_OPEN:
+                logger.warning('A connection is closed with code %d: %s', reader.close_code,
+                               (<bytes> reader.failure).decode())
             self.fail(reader.close_code, <bytes> reader.failure)
         return 0
 
@@ -509,7 +510,11 @@ cdef class WebSocketTransport(Outlet):
         self.update_reading()
         # Closing at once would make the kernel drop what was written last if bytes of the peer are still unread.
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except OSError:
+                # It has reset the connection, and asyncio does not know it yet.
+                self.transport.abort()
         else:
             self.transport.close()
         return self.arm_timer(self.hub.close_timeout)

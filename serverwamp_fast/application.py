@@ -7,7 +7,15 @@ callbacks instead, and uses the same pieces: `new_session()`, `establish()`, `en
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    MutableMapping,
+)
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -53,6 +61,10 @@ logger = logging.getLogger(__name__)
 
 ProtocolRequestHandler = Callable[[Any, WAMPSession], Awaitable[None]]
 ProtocolRequestHandlerMap = Mapping[type, ProtocolRequestHandler]
+MutableProtocolRequestHandlerMap = MutableMapping[type, ProtocolRequestHandler]
+
+# Handled to their end before the session's next message; the core's table of states sees to it.
+ALWAYS_SYNCHRONIZE = frozenset((WAMPGoodbyeRequest, WAMPSubscribeRequest, WAMPUnsubscribeRequest))
 
 MESSAGE_LIMIT = 1024 * 1024
 
@@ -563,12 +575,14 @@ async def _start(tasks: Any, work: Coroutine[Any, Any, None]) -> None:
 
 
 __all__ = [
+    'ALWAYS_SYNCHRONIZE',
     'Application',
     'CRAAuthRequirement',
     'CRAIdentityProvider',
     'CRARequirementProvider',
     'CRAResponse',
     'CoreAuthenticator',
+    'MutableProtocolRequestHandlerMap',
     'ProtocolRequestHandler',
     'ProtocolRequestHandlerMap',
     'Realm',

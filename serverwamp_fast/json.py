@@ -1,5 +1,6 @@
 """JSON as WAMP uses it: the functions of serverwamp.json on the package's own codec."""
 
+import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,8 @@ import orjson as json_lib
 from ._core.codecs import codec_for
 from ._core.values import dumps_json, loads_json
 from .errors import WAMPMsgParseError
+
+logger = logging.getLogger(__name__)
 
 JSON_LIBS_PREFERENCE = ('orjson',)
 JSON_LIBRARY = 'orjson'

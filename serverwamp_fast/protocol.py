@@ -4,6 +4,7 @@ A face on the core for code that wants objects; sessions on the usual path never
 """
 
 import json
+import logging
 import secrets
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,8 @@ __all__ = (
     'wamp_request_from_msg',
     'welcome_msg',
 )
+
+logger = logging.getLogger(__name__)
 
 LIST_TYPES = (list, tuple)
 

@@ -156,8 +156,11 @@ class Realm:
     @property
     def lets_everyone_in(self) -> bool:
         """Whether sessions are opened without asking anything or anybody."""
+        handler = self.authenticate_session
         return (
-            getattr(self.authenticate_session, '__func__', None) is Realm.default_auth_handler
+            getattr(handler, '__func__', None) is Realm.default_auth_handler
+            # It could be that of another realm, which has its own authenticators.
+            and getattr(handler, '__self__', None) is self
             and not self._has_authenticators
         )
 

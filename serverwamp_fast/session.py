@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio.coroutines
+import inspect
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -47,6 +49,15 @@ class AbstractAsyncQueue(ABC):
         pass
 
 
+# The core's awaitables are no coroutine functions to Python; who asks (a mock, a framework) is told that they are.
+_awaitable_methods: tuple[Any, ...] = (SessionCore.send_event, SessionCore.send_raw)
+for _method in _awaitable_methods:
+    if hasattr(inspect, 'markcoroutinefunction'):
+        inspect.markcoroutinefunction(_method)
+    else:
+        _method._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
 class WAMPSession(SessionCore):
     """A client's session in a realm, as call, subscription and lifespan handlers get it.
 
@@ -57,6 +68,9 @@ class WAMPSession(SessionCore):
     may set `auth_role`, `auth_method` and `auth_provider` (str) for WELCOME.
     """
 
+    __signature__ = inspect.signature(
+        lambda connection, realm, tasks=None, auth_id=None, auth_methods=(): None
+    )
     auth_role: str | None = None
     auth_method: str | None = None
     auth_provider: str | None = None
@@ -152,10 +166,12 @@ class WAMPSession(SessionCore):
         """End the session with GOODBYE (WAMP BP, "Session Closing"). Nothing can be sent in it afterwards.
 
         If the client has not said GOODBYE itself, it is given a few seconds to, and then the connection is closed.
+        A session that has not been opened yet ends with ABORT.
         """
         if not self.is_open:
-            if not self.is_closing:
-                self.mark_ended()
+            # Before WELCOME there is nothing to say GOODBYE to, and a client that waits has to be told; later this
+            # does nothing.
+            await self.abort(uri, message)
             return
         self.mark_closing()
         try:

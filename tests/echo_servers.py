@@ -169,7 +169,7 @@ async def fill(connection: Connection, number: int = 0) -> None:
 async def wait_until_stuck(transport: Any) -> None:
     """Until a transport has more output than it takes before it pauses those who write."""
     _, high = transport.get_write_buffer_limits()
-    while transport.get_write_buffer_size() <= high:  # noqa: ASYNC110
+    while transport.get_write_buffer_size() <= high:
         # Transports tell of it to nobody but their protocol.
         await asyncio.sleep(0)
 

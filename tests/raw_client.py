@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import contextlib
+import gc
 import hashlib
+import logging
 import os
 import socket
 import struct
@@ -28,6 +30,7 @@ class Served:
     def __init__(self, server: Any) -> None:
         self.server = server
         self.port: int = server.sockets[0].getsockname()[1]
+        self.clients: list[RawClient] = []
 
     @property
     def connections(self) -> set[Any]:
@@ -45,7 +48,8 @@ class Served:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         await asyncio.get_running_loop().sock_connect(sock, ('127.0.0.1', self.port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return RawClient(sock)
+        self.clients.append(RawClient(sock))
+        return self.clients[-1]
 
     async def connect(
         self, subprotocol: str = JSON, receive_buffer: int | None = None
@@ -71,8 +75,20 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(app: Any, **options: Any) -> AsyncIterator[Served]:
-    async with await app.serve('127.0.0.1', 0, **options) as server:
-        yield Served(server)
+    """A server for the application. Clients that are still there at the end leave without a word."""
+    server = await app.serve('127.0.0.1', 0, **options)
+    async with server:
+        served = Served(server)
+        try:
+            yield served
+        finally:
+            for client in served.clients:
+                client.close()
+    assert not served.connections
+    assert not served.tasks
+    assert not app._active_sessions
+    # Tasks and futures with an error that nobody has seen say so when they are collected.
+    gc.collect()
 
 
 def make_app(**options: Any) -> Any:
@@ -288,3 +304,16 @@ class RawClient:
         await self.expect_close(code)
         await self.expect_end()
         self.close()
+
+
+def warnings_in(caplog: Any) -> list[str]:
+    """What the package has logged as a warning or worse, which may be no tracebacks: one line for each."""
+    lines = []
+    for record in caplog.records:
+        if record.name.startswith('serverwamp_fast') and record.levelno >= logging.WARNING:
+            assert record.exc_info is None, record.exc_info
+            line = record.getMessage()
+            assert '\n' not in line and '\r' not in line, line
+            assert len(line) < 1000, f'{line[:100]}...'
+            lines.append(line)
+    return lines

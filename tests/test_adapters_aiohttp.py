@@ -64,6 +64,19 @@ async def connected(
         yield ws
 
 
+async def send_frames(ws: Any, opcode: int, payload: bytes, pieces: int = 1) -> None:
+    """Sends what aiohttp's client has no way to send; masked with zeros."""
+    size = -(-len(payload) // pieces)
+    for start in range(0, len(payload), size):
+        piece = payload[start : start + size]
+        head = bytes([(start + size >= len(payload)) << 7 | (0 if start else opcode), 0xFF])
+        write(ws, head + len(piece).to_bytes(8) + bytes(4) + piece)
+
+
+def write(ws: Any, data: bytes) -> None:
+    ws._writer.transport.write(data)
+
+
 def server_task(serve: Serve) -> tuple[Serve, 'asyncio.Future[None]']:
     """`serve`, and a future of what becomes of it."""
     outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -214,7 +227,6 @@ def test_transport_info_tells_of_the_request(run) -> None:
     }
 
 
-@pytest.mark.parametrize('run', ['asyncio'], indirect=True)
 def test_transport_info_has_the_clients_certificate(run) -> None:
     server_context, client_context, der = make_contexts()
     echo = Echo()
@@ -276,7 +288,7 @@ def test_text_that_is_not_utf8_is_refused(run, features: str, text: bytes, caplo
 
     async def main() -> None:
         async with connected(echo, JSON) as ws:
-            await ws.send_frame(text, WSMsgType.TEXT)
+            await send_frames(ws, WSMsgType.TEXT, text)
             assert (await ws.receive()).type is WSMsgType.CLOSE
             assert ws.close_code == 1007
 
@@ -306,10 +318,7 @@ def test_messages_have_a_limit(run, features: str, subprotocol: str, pieces: int
         payload = wire.encode(['x' * (size - overhead)])
         payload = payload if isinstance(payload, bytes) else payload.encode()
         assert len(payload) == size
-        if pieces == 1:
-            await ws.send_frame(payload, opcode)
-        else:
-            await send_fragments(ws, opcode, payload, pieces)
+        await send_frames(ws, opcode, payload, pieces)
 
     async def main() -> None:
         async with connected(Echo(), subprotocol) as ws:
@@ -322,15 +331,6 @@ def test_messages_have_a_limit(run, features: str, subprotocol: str, pieces: int
 
     run(main())
     assert_one_line(caplog, '127.0.0.1', '1009')
-
-
-async def send_fragments(ws: Any, opcode: int, payload: bytes, pieces: int) -> None:
-    """aiohttp has no way to send them, so they are written to its connection; masked with zeros."""
-    size = len(payload) // pieces + 1
-    for start in range(0, len(payload), size):
-        piece = payload[start : start + size]
-        head = bytes([(start + size >= len(payload)) << 7 | (0 if start else opcode), 0xFF])
-        ws._conn.transport.write(head + len(piece).to_bytes(8) + bytes(4) + piece)
 
 
 def test_the_limit_can_be_chosen(run) -> None:
@@ -348,7 +348,7 @@ def test_the_limit_can_be_chosen(run) -> None:
 def test_frames_against_the_protocol_close(run, caplog) -> None:
     async def main() -> None:
         async with connected(Echo(), JSON) as ws:
-            ws._conn.transport.write(b'\x83\x80\0\0\0\0')  # Opcode 3 is reserved.
+            write(ws, b'\x83\x80\0\0\0\0')  # Opcode 3 is reserved.
             await ws.receive()
             assert ws.close_code == 1002
 
@@ -371,7 +371,7 @@ def test_a_client_that_vanished_can_not_be_sent_to(run, features: str, caplog) -
     async def main() -> None:
         serve, outcome = server_task(Echo(ended=assert_closed))
         async with connected(serve, JSON) as ws:
-            ws._conn.transport.abort()
+            ws._writer.transport.abort()
             await outcome
 
     run(main())
@@ -483,61 +483,3 @@ def test_tasks_send_in_the_order_they_were_started(run, features: str, sizes: An
                 assert (await ws.receive_json())[0] == number
 
     run(main())
-
-
-@pytest.mark.parametrize('compress', [False, 15])
-def test_a_response_of_the_applications_own_works(run, compress: Any) -> None:
-    """As in applications that prepare the response themselves, whatever its options."""
-
-    async def handle(request: web.Request) -> web.WebSocketResponse:
-        ws = web.WebSocketResponse(protocols=['wamp.2.json'], autoping=False)
-        await ws.prepare(request)
-        connection = adapter.AiohttpJSONWebSocketConnection(ws, request, compress_outbound=compress)
-        await Echo()(connection)
-        assert connection.ws_response is ws
-        return connection.ws_response
-
-    async def main() -> None:
-        async with (
-            aiohttp_server(handle) as url,
-            aiohttp.ClientSession() as http,
-            http.ws_connect(f'ws://{url}', protocols=[JSON], compress=15) as ws,
-        ):
-            wire = Wire(JSON)
-            await ws.ping()
-            for message in MESSAGES:
-                await ws.send_str(wire.encode(message))
-                assert wire.decode(await ws.receive_str()) == [message]
-
-    run(main())
-
-
-def test_own_serializers_can_be_put_on_the_base_class(run) -> None:
-    class Words(adapter.AiohttpWebSocketConnection):
-        async def iterate_msgs(self):
-            async for frame in self._ws:
-                yield frame.data.split()
-
-        async def send_msg(self, msg):
-            await self._ws.send_str(' '.join(msg))
-
-    connections = []
-
-    async def handle(request: web.Request) -> web.WebSocketResponse:
-        ws = web.WebSocketResponse()
-        await ws.prepare(request)
-        connections.append(Words(ws, request))
-        await Echo()(connections[0])
-        return ws
-
-    async def main() -> None:
-        async with (
-            aiohttp_server(handle) as url,
-            aiohttp.ClientSession() as http,
-            http.ws_connect(f'ws://{url}') as ws,
-        ):
-            await ws.send_str('some  words')
-            assert await ws.receive_str() == 'some words'
-
-    run(main())
-    assert not connections[0].takes_payloads

@@ -1,6 +1,7 @@
 """Async support on anyio, with each of its backends."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -50,6 +51,24 @@ def test_a_group_runs_tasks_with_their_arguments(run: Run) -> None:
         assert sorted(calls) == [((), {}), ((1, 2), {'key': 'value'})]
 
     run(main)
+
+
+def test_coroutines_are_spawned_too(run: Run) -> None:
+    calls = []
+
+    async def work():
+        await anyio.lowlevel.checkpoint()
+        calls.append(True)
+
+    async def main() -> None:
+        async with AnyioAsyncSupport.launch_task_group() as tasks:
+            await tasks.spawn_eagerly(work())
+        assert calls == [True]
+        with pytest.raises(RuntimeError):
+            await tasks.spawn_eagerly(work())
+
+    run(main)
+    gc.collect()  # A coroutine that was never awaited would warn now.
 
 
 def test_a_cancelled_group_ends_without_an_error(run: Run) -> None:

@@ -444,6 +444,11 @@ class TestOnAsyncio(ASGIServerChecks):
         pytest.importorskip(package, reason=f'{package} is not installed')
         if request.param == 'uvicorn-wsproto':
             pytest.importorskip('wsproto', reason='wsproto is not installed')
+        if request.param == 'uvicorn-websockets-sansio':
+            from uvicorn.config import WS_PROTOCOLS
+
+            if 'websockets-sansio' not in WS_PROTOCOLS:
+                pytest.skip('this uvicorn has no such implementation')
         code = 1007 if 'websockets' in request.param else WSPROTO_CODE_FOR_INVALID_TEXT
         on = OnAsyncio(SERVERS[request.param], run, code)
         on.lingers = request.param == 'uvicorn-websockets'

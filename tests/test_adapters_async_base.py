@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from serverwamp_fast.adapters.async_base import AsyncSupport, AsyncTaskGroup
+from serverwamp_fast.adapters.async_base import AsyncSupport, AsyncTaskGroup, runs_on_trio
 
 
 class OneByOneGroup(AsyncTaskGroup):
@@ -53,6 +53,31 @@ def test_three_methods_are_enough() -> None:
 
     asyncio.run(main())
     assert calls == [((1,), {'key': 'value'}), ((2,), {})]
+
+
+def test_a_group_that_only_spawns_functions_spawns_coroutines_too() -> None:
+    calls = []
+
+    async def work():
+        calls.append(True)
+
+    async def main() -> None:
+        async with OneByOneSupport.launch_task_group() as tasks:
+            await tasks.spawn_eagerly(work())
+
+    asyncio.run(main())
+    assert calls == [True]
+
+
+def test_nothing_runs_on_trio_unless_trio_runs_it() -> None:
+    async def main() -> bool:
+        return runs_on_trio()
+
+    assert not runs_on_trio()
+    assert not asyncio.run(main())
+    trio = pytest.importorskip('trio', reason='trio is not installed')
+    assert not asyncio.run(main())
+    assert trio.run(main)
 
 
 def test_timers_that_a_subclass_does_not_have_never_fire() -> None:

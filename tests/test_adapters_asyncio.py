@@ -7,7 +7,11 @@ import logging
 
 import pytest
 
-from serverwamp_fast.adapters.asyncio import AsyncioAsyncSupport, AsyncioTaskGroup
+from serverwamp_fast.adapters.asyncio import (
+    HAS_EAGER_TASKS,
+    AsyncioAsyncSupport,
+    AsyncioTaskGroup,
+)
 
 
 def test_a_group_runs_tasks_with_their_arguments(run) -> None:
@@ -155,6 +159,136 @@ def test_a_closed_group_refuses_tasks(run, failing: bool) -> None:
         with pytest.raises(RuntimeError):
             await tasks.spawn(work)
         await tasks.cancel()
+
+    run(main())
+    gc.collect()
+
+
+def test_eager_tasks_run_their_first_step_at_once(run) -> None:
+    steps = []
+
+    async def work(gate):
+        steps.append(asyncio.current_task())
+        await gate.wait()
+        steps.append(asyncio.current_task())
+
+    async def main() -> None:
+        gate = asyncio.Event()
+        async with AsyncioAsyncSupport.launch_task_group() as tasks:
+            await tasks.spawn_eagerly(work(gate))
+            if HAS_EAGER_TASKS:
+                assert len(steps) == 1
+            gate.set()
+        first, second = steps
+        assert first is second
+        assert first not in (None, asyncio.current_task())
+
+    run(main())
+
+
+def test_eager_tasks_are_left_to_the_loops_own_factory(run) -> None:
+    made = []
+
+    def make(loop, coroutine, **options):
+        made.append(coroutine)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def work():
+        pass
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(make)
+        async with AsyncioAsyncSupport.launch_task_group() as tasks:
+            await tasks.spawn_eagerly(work())
+        assert len(made) == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize('has_begun', [False, True])
+def test_eager_tasks_are_cancelled_and_waited_for(run, has_begun: bool) -> None:
+    ended = []
+
+    async def work():
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+
+    async def main() -> None:
+        async with AsyncioAsyncSupport.launch_task_group() as tasks:
+            await tasks.spawn_eagerly(work())
+            if has_begun:
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            await tasks.cancel()
+        # On Python 3.11 the first step comes later, and what it has not begun it can't end.
+        assert ended == ([True] if HAS_EAGER_TASKS or has_begun else [])
+
+    run(main())
+    gc.collect()
+
+
+@pytest.mark.parametrize('waits', [False, True])
+def test_a_failure_of_an_eager_task_leaves_in_a_group(run, waits: bool) -> None:
+    async def fail():
+        if waits:
+            await asyncio.sleep(0)
+        raise ValueError('failed')
+
+    async def main() -> None:
+        with pytest.raises(ExceptionGroup) as raised:
+            async with AsyncioAsyncSupport.launch_task_group() as tasks:
+                await tasks.spawn_eagerly(fail())
+                await asyncio.get_running_loop().create_future()
+        assert [type(error) for error in raised.value.exceptions] == [ValueError]
+
+    run(main())
+
+
+def test_a_failing_group_cancels_eager_tasks(run) -> None:
+    async def main() -> None:
+        cancelled = asyncio.Event()
+
+        async def wait_for_ever():
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+        async def fail():
+            raise ValueError('failed')
+
+        async def spawn_late(tasks):
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                await tasks.spawn_eagerly(wait_for_ever())
+                raise
+
+        with pytest.raises(ExceptionGroup) as raised:
+            async with AsyncioAsyncSupport.launch_task_group() as tasks:
+                await tasks.spawn(spawn_late, tasks)
+                await tasks.spawn(fail)
+        assert [type(error) for error in raised.value.exceptions] == [ValueError]
+        if HAS_EAGER_TASKS:
+            await cancelled.wait()
+
+    run(main())
+    gc.collect()
+
+
+def test_a_closed_group_refuses_eager_tasks(run) -> None:
+    async def work():
+        raise AssertionError('run by a closed group')
+
+    async def main() -> None:
+        async with AsyncioAsyncSupport.launch_task_group() as tasks:
+            pass
+        with pytest.raises(RuntimeError):
+            await tasks.spawn_eagerly(work())
 
     run(main())
     gc.collect()

@@ -1,6 +1,7 @@
 """Async support on trio."""
 
 import contextvars
+import gc
 import importlib
 import logging
 import math
@@ -44,6 +45,24 @@ def test_a_group_runs_tasks_with_their_arguments() -> None:
         assert sorted(calls) == [((), {}), ((1, 2), {'key': 'value'})]
 
     run(main)
+
+
+def test_coroutines_are_spawned_too() -> None:
+    calls = []
+
+    async def work():
+        await trio.lowlevel.checkpoint()
+        calls.append(True)
+
+    async def main() -> None:
+        async with TrioAsyncSupport.launch_task_group() as tasks:
+            await tasks.spawn_eagerly(work())
+        assert calls == [True]
+        with pytest.raises(RuntimeError):
+            await tasks.spawn_eagerly(work())
+
+    run(main)
+    gc.collect()  # A coroutine that was never awaited would warn now.
 
 
 def test_a_cancelled_group_ends_without_an_error() -> None:

@@ -27,7 +27,9 @@ every_codec = pytest.mark.parametrize('codec', CODECS, ids=repr)
 codecs = st.sampled_from(CODECS)
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.binary(max_size=8)
-TEXTS = st.text(st.characters(exclude_categories=['Cs']), max_size=8).filter(lambda text: text[:1] != '\0')
+TEXTS = st.text(st.characters(exclude_categories=['Cs']), max_size=8).filter(
+    lambda text: text[:1] != '\0'
+)
 VALUES = st.recursive(
     LEAVES | TEXTS | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
@@ -57,7 +59,12 @@ def with_payload(header: list[Any], args: Any, kwargs: Any) -> list[Any]:
 
 
 def test_order_of_preference() -> None:
-    assert SUBPROTOCOLS == ('wamp.2.msgpack.batched', 'wamp.2.msgpack', 'wamp.2.json.batched', 'wamp.2.json')
+    assert SUBPROTOCOLS == (
+        'wamp.2.msgpack.batched',
+        'wamp.2.msgpack',
+        'wamp.2.json.batched',
+        'wamp.2.json',
+    )
 
 
 @pytest.mark.parametrize('subprotocol', SUBPROTOCOLS)
@@ -124,7 +131,9 @@ def test_malformed(codec: Codec) -> None:
 @every_codec
 def test_text_is_not_for_binary_subprotocols(codec: Codec) -> None:
     if codec.is_binary:
-        with pytest.raises(WAMPMsgParseError, match='Text where the subprotocol demands binary data'):
+        with pytest.raises(
+            WAMPMsgParseError, match='Text where the subprotocol demands binary data'
+        ):
             codec.decode('[1]')
     else:
         assert codec.decode('["é"]') == [['é']]
@@ -144,7 +153,11 @@ def test_what_cannot_be_serialized(codec: Codec) -> None:
     for encode in codec.encode, lambda value: codec.build_result(1, [value]):
         with pytest.raises(SerializationError):
             encode([object()])
-    for arguments in ({'details': {'a': object()}}, {'args': [object()]}, {'kwargs': {'a': object()}}):
+    for arguments in (
+        {'details': {'a': object()}},
+        {'args': [object()]},
+        {'kwargs': {'a': object()}},
+    ):
         with pytest.raises(SerializationError):
             codec.build_event(1, 2, **arguments)
 
@@ -205,7 +218,9 @@ def test_both_separators_are_read(codec: Codec) -> None:
     assert codec.decode(codec.encode(['\x1e\x18'])) == [['\x1e\x18']]
 
 
-@pytest.mark.parametrize('payload', [b'\x1e', b'\x18', b'\x1e[1]\x1e', b'[1]\x1e\x1e', b'[1]\x1e\x18[2]\x1e'])
+@pytest.mark.parametrize(
+    'payload', [b'\x1e', b'\x18', b'\x1e[1]\x1e', b'[1]\x1e\x1e', b'[1]\x1e\x18[2]\x1e']
+)
 def test_empty_messages_in_json(payload: bytes) -> None:
     with pytest.raises(BatchError, match='An empty message'):
         JSON_BATCHED.decode(payload)
@@ -303,10 +318,15 @@ def test_event_is_what_the_serializer_would_write(
 def test_the_bytes_themselves() -> None:
     arguments = (7814135, ['a'], {'b': 1})
     assert JSON.build_result(*arguments) == b'[50,7814135,{},["a"],{"b":1}]'
-    assert JSON.build_result(1, kwargs={'b': 1}, progress=True) == b'[50,1,{"progress":true},[],{"b":1}]'
+    assert (
+        JSON.build_result(1, kwargs={'b': 1}, progress=True)
+        == b'[50,1,{"progress":true},[],{"b":1}]'
+    )
     assert JSON.build_result(1, [], {}) == b'[50,1,{}]'
     assert JSON_BATCHED.build_result(1) == b'[50,1,{}]\x1e'
-    assert JSON_BATCHED_CANCEL.build_event(1, 2, {'topic': 'a.b'}) == b'[36,1,2,{"topic":"a.b"}]\x18'
+    assert (
+        JSON_BATCHED_CANCEL.build_event(1, 2, {'topic': 'a.b'}) == b'[36,1,2,{"topic":"a.b"}]\x18'
+    )
     assert MSGPACK.build_result(*arguments) == msgpack.packb([50, 7814135, {}, ['a'], {'b': 1}])
     assert MSGPACK_BATCHED.build_result(1) == b'\0\0\0\4\x93\x32\x01\x80'
 
@@ -341,7 +361,11 @@ def test_what_is_no_sequence_of_arguments(codec: Codec, args: Any) -> None:
 @every_codec
 def test_keyword_arguments_of_any_kind(codec: Codec) -> None:
     expected = codec.build_result(1, [], {'a': 1})
-    for kwargs in types.MappingProxyType({'a': 1}), collections.OrderedDict(a=1), collections.ChainMap({'a': 1}):
+    for kwargs in (
+        types.MappingProxyType({'a': 1}),
+        collections.OrderedDict(a=1),
+        collections.ChainMap({'a': 1}),
+    ):
         assert codec.build_result(1, None, kwargs) == expected
         assert codec.build_event(1, 2, kwargs) == codec.encode([36, 1, 2, {'a': 1}])
     for kwargs in types.MappingProxyType({}), {}, None:

@@ -88,11 +88,17 @@ def test_objects(value: Any) -> None:
 
 @given(st.lists(VALUES, min_size=1, max_size=4))
 def test_batches(values: list[Any]) -> None:
-    batch = b''.join([pack_uint32_be(len(packed)) + packed for packed in map(msgpack.packb, values)])
-    assert list(objects_from_msgpack_batch(batch)) == list(original.objects_from_msgpack_batch(batch))
+    batch = b''.join(
+        [pack_uint32_be(len(packed)) + packed for packed in map(msgpack.packb, values)]
+    )
+    assert list(objects_from_msgpack_batch(batch)) == list(
+        original.objects_from_msgpack_batch(batch)
+    )
 
 
-@pytest.mark.parametrize('packed', [b'', b'\xc1', b'\x93\x01', b'\x01\x02', b'\x91' * 100_000, b'\xa1\xff'])
+@pytest.mark.parametrize(
+    'packed', [b'', b'\xc1', b'\x93\x01', b'\x01\x02', b'\x91' * 100_000, b'\xa1\xff']
+)
 def test_malformed_objects(packed: bytes) -> None:
     with pytest.raises(original.WAMPMsgParseError, match='Malformed MessagePack'):
         original.object_from_msgpack(packed)

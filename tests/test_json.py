@@ -47,7 +47,9 @@ def test_text_that_each_writes_and_the_other_reads(value: Any) -> None:
     assert deserialize_msg(serialize(value)) == value
 
 
-@pytest.mark.skipif(original.JSON_LIBRARY != 'orjson', reason='serverwamp writes JSON by another library here')
+@pytest.mark.skipif(
+    original.JSON_LIBRARY != 'orjson', reason='serverwamp writes JSON by another library here'
+)
 @given(VALUES)
 def test_the_same_text_where_the_library_is_the_same(value: Any) -> None:
     assert serialize(value) == original.serialize(value)
@@ -89,8 +91,14 @@ def test_malformed_text(text: str) -> None:
 @given(st.lists(VALUES, min_size=1, max_size=4), st.booleans())
 def test_batches(values: list[Any], is_terminated: bool) -> None:
     batch = JSON_BATCH_SPLITTER.join(map(serialize, values)) + JSON_BATCH_SPLITTER * is_terminated
-    assert list(objects_from_json_batch(batch)) == list(original.objects_from_json_batch(batch)) == values
-    assert [match[0] for match in match_jsons_in_batch(batch)] == [serialize(value) for value in values]
+    assert (
+        list(objects_from_json_batch(batch))
+        == list(original.objects_from_json_batch(batch))
+        == values
+    )
+    assert [match[0] for match in match_jsons_in_batch(batch)] == [
+        serialize(value) for value in values
+    ]
 
 
 def test_batches_are_read_as_they_are_asked_for() -> None:

@@ -48,7 +48,13 @@ from serverwamp_fast.protocol import (
     welcome_msg,
 )
 
-VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.lists(st.integers(), max_size=2)
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=4)
+    | st.lists(st.integers(), max_size=2)
+)
 ARGS = st.none() | st.lists(VALUES, max_size=3) | st.lists(VALUES, max_size=3).map(tuple)
 KWARGS = st.none() | st.dictionaries(st.text(max_size=4), VALUES, max_size=3)
 IDS = st.integers(1, 2**53)
@@ -56,10 +62,12 @@ TEXTS = st.none() | st.text(max_size=8)
 
 # What the originals have on offer, without what they import.
 IMPORTED = {
-    'json', 'logging', 'logger', 'secrets', 'b64encode', 'Callable', 'Iterable', 'Mapping', 'MutableMapping', 'Sequence',
-    'dataclass', 'field', 'UTC', 'datetime', 'IntEnum', 'unique', 'randint', 'Any', 'Self',
+    'json', 'logging', 'logger', 'secrets', 'b64encode', 'Callable', 'Iterable', 'Mapping', 'MutableMapping',
+    'Sequence', 'dataclass', 'field', 'UTC', 'datetime', 'IntEnum', 'unique', 'randint', 'Any', 'Self',
 }  # fmt: skip
-OFFERED = sorted(name for name in vars(original) if not name.startswith('_') and name not in IMPORTED)
+OFFERED = sorted(
+    name for name in vars(original) if not name.startswith('_') and name not in IMPORTED
+)
 
 
 # ---- What 2.0.0 offers -------------------------------------------------------------------------
@@ -84,7 +92,9 @@ def test_everything_is_there(name: str) -> None:
             member.name: member.value for member in ours
         }.items()
     elif dataclasses.is_dataclass(theirs):
-        for their_field, our_field in zip(dataclasses.fields(theirs), dataclasses.fields(ours), strict=True):
+        for their_field, our_field in zip(
+            dataclasses.fields(theirs), dataclasses.fields(ours), strict=True
+        ):
             assert their_field.name == our_field.name
             assert their_field.default == our_field.default
             assert (their_field.default_factory is dataclasses.MISSING) == (
@@ -94,7 +104,7 @@ def test_everything_is_there(name: str) -> None:
 
 
 def test_codes() -> None:
-    names = {code: name for code, name in MESSAGE_NAMES.items()} | {50: 'CALL_RESULT'}
+    names = MESSAGE_NAMES | {50: 'CALL_RESULT'}
     assert {member.value: member.name for member in WAMPMsgType} == names
 
 
@@ -107,10 +117,19 @@ def test_names_that_are_promised_exist() -> None:
 # ---- Messages to clients -----------------------------------------------------------------------
 
 BUILDERS: list[tuple[str, Any]] = [
-    ('call_result_response_msg', st.tuples(st.just(WAMPRPCRequest(7, {}, 'a')), ARGS, KWARGS, st.booleans())),
-    ('call_error_response_msg', st.tuples(st.just(WAMPRPCRequest(7, {}, 'a')), st.text(), ARGS, KWARGS)),
+    (
+        'call_result_response_msg',
+        st.tuples(st.just(WAMPRPCRequest(7, {}, 'a')), ARGS, KWARGS, st.booleans()),
+    ),
+    (
+        'call_error_response_msg',
+        st.tuples(st.just(WAMPRPCRequest(7, {}, 'a')), st.text(), ARGS, KWARGS),
+    ),
     ('subscribed_response_msg', st.tuples(st.just(WAMPSubscribeRequest(7, 'a', {})), IDS)),
-    ('subscribe_error_response_msg', st.tuples(st.just(WAMPSubscribeRequest(7, 'a', {})), st.text())),
+    (
+        'subscribe_error_response_msg',
+        st.tuples(st.just(WAMPSubscribeRequest(7, 'a', {})), st.text()),
+    ),
     ('unsubscribed_response_msg', st.tuples(st.just(WAMPUnsubscribeRequest(7, 8)))),
     ('unsubscribe_error_response_msg', st.tuples(st.just(WAMPUnsubscribeRequest(7, 8)), st.text())),
     ('event_msg', st.tuples(IDS, IDS, ARGS, KWARGS, st.none() | st.integers(0, 5), TEXTS)),
@@ -156,7 +175,11 @@ def test_unimplemented_names_the_request() -> None:
 def test_welcome_details() -> None:
     details = {'authid': 'joe', 'roles': {'dealer': {'features': {'call_canceling': True}}}}
     assert welcome_msg(7, 'agent', details) == (2, 7, {**details, 'agent': 'agent'})
-    assert welcome_msg(7, None, {'authid': 'joe'}) == (2, 7, {'roles': {'broker': {}, 'dealer': {}}, 'authid': 'joe'})
+    assert welcome_msg(7, None, {'authid': 'joe'}) == (
+        2,
+        7,
+        {'roles': {'broker': {}, 'dealer': {}}, 'authid': 'joe'},
+    )
     # Every welcome has its own.
     assert welcome_msg(7)[2]['roles'] is not welcome_msg(7)[2]['roles']
     assert details == {'authid': 'joe', 'roles': {'dealer': {'features': {'call_canceling': True}}}}
@@ -213,7 +236,10 @@ def test_parsers() -> None:
     for code, parse in request_parser_for_msg_type.items():
         with pytest.raises(WAMPMsgParseError):
             parse([])
-        assert type(parse(next(message for message, _ in REQUESTS if message[0] == code)[1:])).msg_type == code
+        assert (
+            type(parse(next(message for message, _ in REQUESTS if message[0] == code)[1:])).msg_type
+            == code
+        )
 
 
 WRONG: list[Any] = [
@@ -257,8 +283,15 @@ def test_what_serverwamp_let_pass(message: list[Any], error: type[WAMPMsgParseEr
 
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 2**54) | st.floats() | st.sampled_from(['a.b', 'a b', 'x']),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(['authid', 'k']), inner, max_size=2),
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 2**54)
+    | st.floats()
+    | st.sampled_from(['a.b', 'a b', 'x']),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(['authid', 'k']), inner, max_size=2)
+    ),
     max_leaves=5,
 )
 
@@ -287,7 +320,9 @@ def test_responses_have_their_own_defaults() -> None:
     call = WAMPRPCRequest(7, {}, 'a.b')
     subscribe = WAMPSubscribeRequest(7, 'a.b', {})
     assert WAMPRPCResponse(call) == WAMPRPCResponse(call, {}, (), {})
-    assert WAMPRPCErrorResponse(call, 'a.error') == WAMPRPCErrorResponse(call, 'a.error', {}, (), {})
+    assert WAMPRPCErrorResponse(call, 'a.error') == WAMPRPCErrorResponse(
+        call, 'a.error', {}, (), {}
+    )
     assert WAMPSubscribeErrorResponse(subscribe, 'a.error').details == {}
     assert WAMPUnsubscribeErrorResponse(WAMPUnsubscribeRequest(7, 8), 'a.error').details == {}
     assert WAMPSubscribeResponse(7, subscribe, 8).request_id == 7
@@ -328,7 +363,9 @@ def test_nonce() -> None:
 
 def test_challenge() -> None:
     moment = datetime(2014, 6, 22, 18, 36, 25, 448_999, timezone(timedelta(hours=2)))
-    text = cra_challenge_string(3251278072152162, 'peter', 'user', 'userdb', 'LHRTC9zeOIrt_9U3', moment)
+    text = cra_challenge_string(
+        3251278072152162, 'peter', 'user', 'userdb', 'LHRTC9zeOIrt_9U3', moment
+    )
     assert json.loads(text) == {
         'nonce': 'LHRTC9zeOIrt_9U3',
         'authprovider': 'userdb',
@@ -346,7 +383,9 @@ def test_challenge_without_time_zone_and_without_time() -> None:
     before = datetime.now(UTC)
     timestamp = json.loads(cra_challenge_string(7, 'peter', 'user', 'userdb', 'x'))['timestamp']
     # Milliseconds are cut off.
-    assert before - timedelta(milliseconds=1) <= datetime.fromisoformat(timestamp) <= datetime.now(UTC)
+    assert (
+        before - timedelta(milliseconds=1) <= datetime.fromisoformat(timestamp) <= datetime.now(UTC)
+    )
 
 
 def test_details_of_dataclasses_are_no_fields() -> None:

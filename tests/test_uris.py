@@ -19,7 +19,8 @@ EXPRESSIONS = {
 
 # Short, so that the expressions don't backtrack for ever; rich in what decides.
 URIS = st.text(
-    st.sampled_from('..az09_AZ#- \t\n\x1c\x1f\x85\xa0é€\u2003\u3000𝄞') | st.characters(), max_size=12
+    st.sampled_from('..az09_AZ#- \t\n\x1c\x1f\x85\xa0é€\u2003\u3000𝄞') | st.characters(),
+    max_size=12,
 )
 
 
@@ -74,7 +75,9 @@ def test_reserved(uri: str) -> None:
     assert check_reserved(uri)
 
 
-@pytest.mark.parametrize('uri', ['', 'w', 'wam', 'wampx', 'wamp2.error', 'Wamp.a', 'com.wamp', 'wämp.a', 'xamp.a'])
+@pytest.mark.parametrize(
+    'uri', ['', 'w', 'wam', 'wampx', 'wamp2.error', 'Wamp.a', 'com.wamp', 'wämp.a', 'xamp.a']
+)
 def test_not_reserved(uri: str) -> None:
     assert not check_reserved(uri)
 

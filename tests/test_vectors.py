@@ -151,7 +151,9 @@ def test_bytes(name: str, sample: dict[str, Any], subprotocol: str) -> None:
         assert encoded in payloads
     else:
         # Any of the variants, or what they are without their spaces.
-        compact = [json.dumps(json.loads(payload), separators=(',', ':')).encode() for payload in payloads]
+        compact = [
+            json.dumps(json.loads(payload), separators=(',', ':')).encode() for payload in payloads
+        ]
         assert encoded in [*payloads, *compact]
 
 

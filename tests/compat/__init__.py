@@ -1,0 +1,1 @@
+"""Tests that hold this package against serverwamp 2.0.0, the reference whose behaviour it keeps."""

@@ -1,0 +1,1 @@
+"""Published WAMP clients against our servers, over real sockets."""

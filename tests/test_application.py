@@ -1,0 +1,199 @@
+"""An application: its realms and their settings, and the sessions that it runs on any connection.
+
+The same on the native server and on a connection of the user's own, which hands over messages one by one.
+"""
+
+import asyncio
+from typing import Any
+
+import pytest
+from raw_client import CLIENT_GOODBYE, HELLO, make_app, warnings_in
+from session_clients import Clients, Pair
+
+import serverwamp_fast as wamp
+from serverwamp_fast import application as application_module
+from serverwamp_fast.errors import WAMPMsgParseError
+
+
+@pytest.fixture(params=['native', 'own connection'])
+def clients(request: pytest.FixtureRequest) -> Clients:
+    return Clients(request.param)
+
+
+# Realms
+
+
+def test_the_default_realm_takes_every_name(run, clients: Clients) -> None:
+    async def main() -> None:
+        app = make_app()
+        special = wamp.Realm('special')
+        app.add_realm(special)
+        async with clients.of(app) as connect:
+            client = await connect()
+            assert (await client.ask(1, 'any.name', {'roles': {}}))[0] == 2
+            assert await client.call(1, 'echo', 'x') == ['x']
+            assert (await client.ask(*CLIENT_GOODBYE))[0] == 6
+            # The other realm doesn't have the default one's procedures.
+            assert (await client.ask(1, 'special', {'roles': {}}))[0] == 2
+            assert (await client.ask(48, 1, {}, 'echo'))[4] == 'wamp.error.no_such_procedure'
+
+    run(main())
+
+
+def test_without_a_default_realm_names_have_to_be_known(run, clients: Clients, caplog) -> None:
+    async def main() -> None:
+        app = wamp.Application(allow_default_realm=False)
+        app.add_realm(wamp.Realm('known'))
+        async with clients.of(app) as connect:
+            client = await connect()
+            await client.say([1, 'unknown', {'roles': {}}])
+            details = await client.expect_abort('wamp.error.no_such_realm')
+            assert 'unknown' in details['message']
+            client = await connect()
+            assert (await client.ask(1, 'known', {'roles': {}}))[0] == 2
+
+    run(main())
+    assert len(warnings_in(caplog)) == 1
+
+
+def test_a_realm_replaces_the_one_of_its_name(run, clients: Clients) -> None:
+    async def main() -> None:
+        app = make_app()
+        app.add_realm(wamp.Realm('r'))
+        realm = wamp.Realm('r')
+        routes = wamp.RPCRouteSet()
+
+        @routes.route('x')
+        async def x() -> str:
+            return 'the second one'
+
+        realm.add_rpc_routes(routes)
+        app.add_realm(realm)
+        async with clients.of(app) as connect:
+            client = await connect()
+            assert (await client.ask(1, 'r', {'roles': {}}))[0] == 2
+            assert await client.call(1, 'x') == ['the second one']
+
+    run(main())
+
+
+def test_settings_of_the_default_realm_need_one() -> None:
+    app = wamp.Application(allow_default_realm=False)
+    for setting in (
+        lambda: app.add_rpc_routes([]),
+        lambda: app.add_topic_routes([]),
+        lambda: app.add_routes([]),
+        lambda: app.set_default_arg('x', 1),
+        lambda: app.set_rpc_handler(print),
+        lambda: app.set_subscription_handler(print),
+        lambda: app.set_authentication_handler(print),
+        lambda: app.add_transport_authenticator(print),
+        lambda: app.set_ticket_authenticator(print),
+        lambda: app.set_cra_handlers(print, print),
+        lambda: app.add_session_lifespan_handler(print),
+    ):
+        with pytest.raises(RuntimeError, match='add_realm'):
+            setting()
+
+
+def test_routes_and_arguments_of_the_default_realm(run, clients: Clients) -> None:
+    async def main() -> None:
+        app = wamp.Application()
+        both = [*wamp.RPCRouteSet(), *wamp.TopicRouteSet()]
+        routes, topics = wamp.RPCRouteSet(), wamp.TopicRouteSet()
+
+        @routes.route('sum')
+        async def add(number: int, fixed: int, made: list[int]) -> int:
+            made.append(number)
+            return number + fixed + len(made)
+
+        @topics.topic('t')
+        async def subscribed(fixed: int, session: Any) -> Any:
+            session['fixed'] = fixed
+            yield
+
+        both += [*routes, *topics]
+        app.add_routes(both)
+        app.set_default_arg('fixed', 10)
+        app.set_default_arg('made', factory=list)
+        async with clients.of(app) as connect:
+            client = await connect()
+            await client.hello()
+            # A caller can't give what the server provides; and the factory is called each time.
+            for _ in range(2):
+                answer = await client.ask(48, 1, {}, 'sum', ['5'], {'fixed': 99, 'made': [1, 2]})
+                assert answer[3] == [16] or answer[3] == (16,)
+            assert (await client.ask(32, 2, {}, 't'))[0] == 33
+            (session,) = app._active_sessions
+            assert session['fixed'] == 10
+
+    run(main())
+
+
+# Connections of one's own
+
+
+def test_what_is_not_a_message_is_a_violation(run, caplog) -> None:
+    async def main() -> None:
+        async with Clients('own connection').of(make_app()) as connect:
+            for beginning in [], [HELLO]:
+                client = await connect()
+                await client.say(*beginning, WAMPMsgParseError('Not a message.'))
+                if beginning:
+                    assert (await client.hear())[0] == 2
+                details = await client.expect_abort('wamp.error.protocol_violation')
+                assert details == {'message': 'Not a message.'}
+
+    run(main())
+    assert len(warnings_in(caplog)) == 2
+
+
+def test_handle_session_runs_a_session_that_is_there(run) -> None:
+    async def main() -> None:
+        app = make_app()
+        pair = Pair()
+        async with app._async_support.launch_task_group() as tasks:
+            session = app.new_session(pair, 'realm1', {}, tasks)
+            running = asyncio.create_task(app.handle_session(session))
+            assert (await pair.hear())[:2] == [2, session.id]
+            assert await pair.call(1, 'echo', 'x') == ['x']
+            assert (await pair.ask(*CLIENT_GOODBYE))[0] == 6
+            assert await running is True
+            await app._end_and_clean_up(session)
+
+    run(main())
+
+
+def test_close_sessions_tells_everyone(run, clients: Clients) -> None:
+    async def main() -> None:
+        app = make_app()
+        async with clients.of(app) as connect:
+            some = [await connect() for _ in range(3)]
+            for client in some:
+                await client.hello()
+            await app.close_sessions()
+            for client in some:
+                assert await client.hear() == [6, {}, 'wamp.close.system_shutdown']
+
+    run(main())
+
+
+# Old names
+
+
+def test_old_names() -> None:
+    app = wamp.Application()
+    with pytest.warns(DeprecationWarning):
+        assert application_module.SessionStateHandler is application_module.SessionLifespanHandler
+
+    async def lifespan() -> Any:
+        yield
+
+    with pytest.warns(DeprecationWarning):
+        app.add_session_state_handler(lifespan)
+    with pytest.raises(AttributeError, match='nothing'):
+        application_module.nothing  # noqa: B018
+    assert app.add_topics == app.add_topic_routes
+    assert app.add_default_arg == app.set_default_arg
+    for name in application_module.__all__:
+        assert hasattr(application_module, name)

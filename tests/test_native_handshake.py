@@ -1,0 +1,360 @@
+"""The opening handshake of the native server (RFC 6455, 4.2), asked for in right and wrong ways."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from typing import Any
+
+import pytest
+from client_frames import BINARY, PING, PONG, frame
+from echo_servers import JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED, SUBPROTOCOLS
+from raw_client import HELLO, make_app, serving, warnings_in
+from websockets.asyncio.client import connect
+
+from serverwamp_fast.adapters.native import Handshake
+
+
+@pytest.mark.parametrize('subprotocol', SUBPROTOCOLS)
+def test_every_subprotocol_is_spoken(run, subprotocol: str) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            headers = await client.open(subprotocol)
+            assert headers['sec-websocket-protocol'] == subprotocol
+            assert headers['upgrade'].lower() == 'websocket'
+            assert headers['connection'].lower() == 'upgrade'
+            assert 'sec-websocket-extensions' not in headers
+            await client.hello()
+            values = ['grün', 2**53, 1.5, None, True, b'\x00\xff', {'a': [{}]}]
+            assert await client.call(1, 'echo', *values) == values
+            await client.leave()
+
+    run(main())
+
+
+@pytest.mark.parametrize('offer', list(itertools.permutations(SUBPROTOCOLS, 2)))
+def test_the_servers_order_decides(run, offer: tuple[str, str]) -> None:
+    order = [MSGPACK_BATCHED, MSGPACK, JSON_BATCHED, JSON]
+
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            headers = await client.open('wamp.2.cbor', *offer)
+            assert headers['sec-websocket-protocol'] == min(offer, key=order.index)
+
+    run(main())
+
+
+def test_an_offer_in_several_header_lines(run) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            request, accept = client.request('wamp.2.cbor')
+            line = b'Sec-WebSocket-Protocol: wamp.2.cbor\r\n'
+            assert line in request
+            await client.send(
+                request.replace(line, line + b'Sec-WebSocket-Protocol: chat,wamp.2.json\r\n')
+            )
+            await client.expect_open(accept)
+            assert client.subprotocol == JSON
+
+    run(main())
+
+
+def test_the_websockets_library_gets_in(run) -> None:
+    async def main() -> None:
+        async with (
+            serving(make_app()) as server,
+            # It offers compression, which is not taken up.
+            connect(f'ws://127.0.0.1:{server.port}/any/path', subprotocols=[JSON]) as ws,
+        ):
+            assert ws.subprotocol == JSON
+            assert not ws.protocol.extensions
+            await (await ws.ping())
+            await ws.send('[1, "realm1", {"roles": {}}]')
+            assert (await ws.recv()).startswith('[2,')
+
+    run(main())
+
+
+@pytest.mark.parametrize('size', [1, 7])
+def test_a_request_in_pieces(run, size: int) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            request, accept = client.request(JSON)
+            await client.send_in_pieces(request, size)
+            await client.expect_open(accept)
+            await client.send_in_pieces(client.pack(HELLO), size)
+            assert (await client.hear())[0] == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize('cut', [0, 1, 2, 3, 4, 5, 30])
+def test_messages_in_the_segment_of_the_request(run, cut: int) -> None:
+    """Whichever byte the segment ends with."""
+
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            request, accept = client.request(JSON)
+            stream = (
+                request
+                + client.pack(HELLO, [48, 1, {}, 'echo', ['x' * 200]])
+                + frame(PING, b'ping')
+                + client.pack([48, 2, {}, 'echo', [2]])
+            )
+            await client.send(stream[: len(stream) - cut])
+            await client.expect_open(accept)
+            assert (await client.hear())[0] == 2
+            assert await client.hear() == [50, 1, {}, ['x' * 200]]
+            await client.send(stream[len(stream) - cut :])
+            assert await client.read_frame() == (PONG, b'ping')
+            assert await client.hear() == [50, 2, {}, [2]]
+
+    run(main())
+
+
+# Requests that are refused
+
+
+REFUSED: dict[str, tuple[int, str, bytes]] = {
+    'plain GET': (426, 'WAMP client', b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'),
+    'HTTP/1.0': (426, 'WAMP client', b'GET / HTTP/1.0\r\n\r\n'),
+    'TLS': (400, '', b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n'),
+    'another protocol': (400, '', b'EHLO example.com\r\n\r\n'),
+    'no line': (400, '', b'\r\n\r\n'),
+    'a header without a colon': (400, '', b'GET / HTTP/1.1\r\nHost\r\n\r\n'),
+    'a header with a control character': (400, '', b'GET / HTTP/1.1\r\nHost: \x00\r\n\r\n'),
+    'POST': (400, '', b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc'),
+}
+
+
+@pytest.mark.parametrize('name', REFUSED)
+def test_other_requests_are_refused(run, caplog, name: str) -> None:
+    status, text, request = REFUSED[name]
+
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            await client.send(request)
+            # Later versions of the websockets library know better what is wrong with some of them.
+            body = await client.expect_refused(status)
+            assert text in body
+            assert body.endswith('\n')
+            client.close()
+            await server.all_gone()
+
+    run(main())
+    assert not warnings_in(caplog)
+
+
+WRONG_HEADERS: dict[str, tuple[int, dict[str, str | None]]] = {
+    'no key': (400, {'Sec-WebSocket-Key': None}),
+    'a short key': (400, {'Sec-WebSocket-Key': 'AAAA'}),
+    'no base64': (400, {'Sec-WebSocket-Key': '*'}),
+    'no version': (400, {'Sec-WebSocket-Version': None}),
+    'an old version': (400, {'Sec-WebSocket-Version': '8'}),
+    'another upgrade': (426, {'Upgrade': 'h2c'}),
+    'no Connection': (426, {'Connection': None}),
+    'keep-alive': (426, {'Connection': 'keep-alive'}),
+    'no upgrade': (426, {'Upgrade': None}),
+    'no subprotocol': (400, {'Sec-WebSocket-Protocol': None}),
+    'an unknown subprotocol': (400, {'Sec-WebSocket-Protocol': 'wamp.2.cbor, chat'}),
+    'nearly a subprotocol': (400, {'Sec-WebSocket-Protocol': 'wamp.2.json2, WAMP.2.JSON'}),
+    'a subprotocol and nonsense': (400, {'Sec-WebSocket-Protocol': 'wamp.2.json, "'}),
+}
+
+
+@pytest.mark.parametrize('name', WRONG_HEADERS)
+def test_wrong_handshakes_are_refused(run, caplog, name: str) -> None:
+    status, headers = WRONG_HEADERS[name]
+
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            await client.send(client.request(JSON, headers=headers)[0])
+            body = await client.expect_refused(status)
+            if 'Sec-WebSocket-Protocol' in headers and '"' not in str(headers):
+                # It says what could be offered.
+                assert all(subprotocol in body for subprotocol in SUBPROTOCOLS)
+            client.close()
+            await server.all_gone()
+
+    run(main())
+    assert not warnings_in(caplog)
+
+
+OVERSIZED: dict[str, bytes] = {
+    'a request without a line end': b'G' * 40_000,
+    'a long target': b'GET /' + b'a' * 40_000,
+    'a header without an end': b'GET / HTTP/1.1\r\nA: ' + b'a' * 40_000,
+    'a hundred thousand headers': b'GET / HTTP/1.1\r\n' + b'A: a\r\n' * 100_000,
+    # Each of its lines is within bounds, and its end is there.
+    'a whole head': b'GET / HTTP/1.1\r\n' + b'A: %s\r\n' % (b'a' * 2000) * 20 + b'\r\n',
+}
+
+
+@pytest.mark.parametrize('in_pieces', [False, True], ids=['at once', 'in pieces'])
+@pytest.mark.parametrize('name', OVERSIZED)
+def test_a_head_that_is_too_large_is_refused(run, name: str, in_pieces: bool) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            head = OVERSIZED[name]
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                if in_pieces:
+                    await client.send_in_pieces(head, 1500)
+                else:
+                    await client.send(head)
+            # The response is not lost to a client that is still sending.
+            status, _ = await client.read_head()
+            assert status in (400, 414, 431)
+            assert await client.read_rest()
+            client.close()
+            await server.all_gone()
+
+    run(main())
+
+
+def test_a_large_head_within_the_limit_is_accepted(run) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            headers: dict[str, str | None] = {'Cookie': 'a=' + 'b' * 6000, 'X-Other': 'c' * 7000}
+            await client.open(JSON, headers=headers)
+            await client.hello()
+            (session,) = (connection.current_session for connection in server.connections)
+            assert session.connection.transport_info['http_cookies'] == {'a': 'b' * 6000}
+
+    run(main())
+
+
+def test_a_refused_client_that_stays_is_cut_off(run) -> None:
+    async def main() -> None:
+        async with serving(make_app(close_timeout=0.05)) as server:
+            client = await server.connect_tcp()
+            await client.send(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+            await client.expect_refused(426)
+            await server.all_gone()
+
+    run(main())
+
+
+def test_a_second_request_behind_a_refused_one_is_not_answered(run) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            await client.send(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n' + client.request(JSON)[0])
+            await client.expect_refused(426)
+
+    run(main())
+
+
+def test_the_library_of_the_handshake_does_not_log_each_connection(run, caplog) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.join()
+            await client.leave()
+
+    run(main())
+    assert not [line for line in caplog.messages if 'connection' in line.lower()]
+
+
+# Paths
+
+
+@pytest.mark.parametrize(
+    ('path', 'target', 'status'),
+    [
+        (None, '/', 101),
+        (None, '/anything?a=b', 101),
+        ('/ws', '/ws', 101),
+        ('/ws', '/ws?token=x', 101),
+        ('/ws', '/', 404),
+        ('/ws', '/ws/', 404),
+        ('/ws', '/WS', 404),
+        ('/ws', '/w', 404),
+        (['/ws', '/wamp'], '/ws', 101),
+        (['/ws', '/wamp'], '/wamp', 101),
+        (['/ws', '/wamp'], '/', 404),
+        ({'/ws'}, '/ws', 101),
+    ],
+)
+def test_paths(run, path: Any, target: str, status: int) -> None:
+    async def main() -> None:
+        async with serving(make_app(), path=path) as server:
+            client = await server.connect_tcp()
+            await client.send(client.request(JSON, target=target)[0])
+            if status == 404:
+                assert 'path' in await client.expect_refused(404)
+            else:
+                assert (await client.read_head())[0] == status
+
+    run(main())
+
+
+def test_a_plain_request_for_another_path_is_not_found(run) -> None:
+    async def main() -> None:
+        async with serving(make_app(), path='/ws') as server:
+            client = await server.connect_tcp()
+            await client.send(b'GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n')
+            await client.expect_refused(404)
+
+    run(main())
+
+
+# By itself
+
+
+def test_negotiate_answers_whatever_bytes_it_is_given() -> None:
+    handshake = Handshake(None)
+    request = b'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
+    for place in range(len(request)):
+        for byte in b'\x00\r\n :\xff':
+            head = request[:place] + bytes([byte]) + request[place + 1 :]
+            response, subprotocol = handshake.negotiate(head)
+            assert subprotocol is None
+            assert response.startswith(b'HTTP/1.1 4'), head
+    for cut in range(len(request)):
+        response, subprotocol = handshake.negotiate(request[:cut])
+        assert response.startswith(b'HTTP/1.1 4') and subprotocol is None
+
+
+def test_frames_before_the_handshake_are_no_handshake(run) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            await client.send(frame(BINARY, b'\r\n\r\n', mask=bytes(4)))
+            await client.expect_refused(400)
+
+    run(main())
+
+
+def test_open_timeout_covers_the_handshake(run) -> None:
+    async def main() -> None:
+        async with serving(make_app(open_timeout=0.05)) as server:
+            silent = await server.connect_tcp()
+            slow = await server.connect_tcp()
+            await slow.send(slow.request(JSON)[0][:-1])
+            await server.all_gone()
+            for client in silent, slow:
+                with contextlib.suppress(ConnectionResetError):
+                    assert await client.receive() == b''
+
+    run(main())
+
+
+def test_many_handshakes_at_a_time(run) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            clients = await asyncio.gather(*(server.connect() for _ in range(100)))
+            assert len(server.connections) == 100
+            details = await asyncio.gather(*(client.hello() for client in clients))
+            assert len({detail['authid'] for detail in details}) == 100
+
+    run(main())

@@ -6,6 +6,7 @@ context) is allocated when it is first used: most sessions of a large site are i
 """
 
 import logging
+import warnings
 
 from .codecs cimport as_arguments, as_keywords
 from .ids cimport next_global_id
@@ -14,7 +15,7 @@ from .outlets cimport Outlet
 from .states cimport (
     STATE_CLOSING, STATE_ENDED, STATE_OPEN, STATE_OPENING,
 )
-from .steps cimport Steps
+from .steps cimport STEPS_NEW, Steps
 from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
 
 logger = logging.getLogger('serverwamp_fast.session')
@@ -316,6 +317,12 @@ cdef class Sending(Steps):
         self.args = args
         self.kwargs = kwargs
         self.trust_level = trust_level
+
+    def __del__(self):
+        # Python says the same of an `async def`: a forgotten `await` would lose the message without a word.
+        if self.phase == STEPS_NEW:
+            name = 'send_raw' if self.topic is RAW else 'send_event'
+            warnings.warn(f"coroutine '{name}' was never awaited", RuntimeWarning, stacklevel=1, source=self)
 
     cdef object begin(self):
         if self.topic is RAW:

@@ -17,8 +17,8 @@ from cpython.ref cimport Py_XDECREF
 from libc.string cimport memcpy
 
 from .frames cimport (
-    FRAME_BINARY, FRAME_CLOSE, FRAME_FAILED, FRAME_HEADER_MAX, FRAME_NEED_DATA, FRAME_PING, FRAME_PONG, FRAME_TEXT, FrameReader,
-    frame_write_header,
+    FRAME_BINARY, FRAME_CLOSE, FRAME_FAILED, FRAME_HEADER_MAX, FRAME_NEED_DATA, FRAME_PING, FRAME_PONG, FRAME_TEXT,
+    FrameReader, frame_write_header,
 )
 from .outlets cimport Outlet
 from serverwamp_fast.errors import ConnectionClosed

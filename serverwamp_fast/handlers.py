@@ -120,6 +120,10 @@ async def subscribe(request: WAMPSubscribeRequest, session: WAMPSession) -> None
         error_uri = 'wamp.error.invalid_uri'
     except SubscribeError as error:
         error_uri = error.error_uri
+    except ConnectionClosed as error:
+        # It sent to a client that has left: this one, as a rule, and then nobody hears the ERROR either.
+        logger.info('The subscription handler for topic %.500s gave up: %s', request.topic, error)
+        error_uri = 'wamp.error.runtime_error'
     except Exception:
         logger.exception('Exception from subscription handler for topic %s', request.topic)
         error_uri = 'wamp.error.runtime_error'

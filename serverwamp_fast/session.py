@@ -166,12 +166,10 @@ class WAMPSession(SessionCore):
         """End the session with GOODBYE (WAMP BP, "Session Closing"). Nothing can be sent in it afterwards.
 
         If the client has not said GOODBYE itself, it is given a few seconds to, and then the connection is closed.
-        A session that has not been opened yet ends with ABORT.
         """
         if not self.is_open:
-            # Before WELCOME there is nothing to say GOODBYE to, and a client that waits has to be told; later this
-            # does nothing.
-            await self.abort(uri, message)
+            if not self.is_closing:
+                self.mark_ended()
             return
         self.mark_closing()
         try:

@@ -51,10 +51,6 @@ async def refuse_with_abort(session: Any) -> None:
     await session.abort('wamp.error.not_authorized', 'Not you.')
 
 
-async def refuse_with_close(session: Any) -> None:
-    await session.close('wamp.error.not_authorized', 'Not you.')
-
-
 async def decide_nothing(session: Any) -> None:
     pass
 
@@ -77,7 +73,6 @@ async def give_up(session: Any) -> None:
     ('authenticator', 'uri'),
     [
         (refuse_with_abort, 'wamp.error.not_authorized'),
-        (refuse_with_close, 'wamp.error.not_authorized'),
         (decide_nothing, 'wamp.error.authentication_failed'),
         (fail, 'wamp.error.authentication_failed'),
         (lose_another, 'wamp.error.authentication_failed'),
@@ -112,6 +107,24 @@ def test_authenticators_that_do_not_let_in(
     assert not subscribed
     tracebacks = [record for record in caplog.records if record.exc_info]
     assert len(tracebacks) == (authenticator is fail)
+
+
+def test_an_authenticator_that_closes(run) -> None:
+    """The client is not told why, and the native server closes the connection."""
+
+    async def main() -> None:
+        app = make_app()
+
+        async def authenticate(session: Any) -> None:
+            await session.close('wamp.error.not_authorized')
+
+        app.set_authentication_handler(authenticate)
+        async with serving(app) as server:
+            client = await server.connect()
+            await client.say(HELLO, [32, 1, {}, 't'])
+            await client.expect_close(1000)
+
+    run(main())
 
 
 def test_an_authenticator_that_cancels_itself(run) -> None:

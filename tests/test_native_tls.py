@@ -155,7 +155,7 @@ def test_many_calls_over_tls(run) -> None:
 
 def test_a_client_that_does_not_read_over_tls(run) -> None:
     server_context, client_context, _ = make_contexts()
-    count = 100
+    count = 300
 
     async def main() -> None:
         app = make_app()

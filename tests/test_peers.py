@@ -202,8 +202,9 @@ def test_abort_and_close_from_handlers(run) -> None:
             assert await client.expect_abort('com.example.no') == {'message': 'No more.'}
 
             client = await server.join()
-            await client.say([48, 1, {}, 'goodbye'], [48, 2, {}, 'echo'], CLIENT_GOODBYE)
+            await client.say([48, 1, {}, 'goodbye'], [48, 2, {}, 'echo'])
             assert await client.hear() == [6, {}, 'com.example.bye']
+            await client.say(CLIENT_GOODBYE)
             await client.expect_close(1000)
 
             client = await server.join()

@@ -252,6 +252,20 @@ def test_nothing_is_sent_before_it_is_awaited() -> None:
     assert connection.sent == []
 
 
+def test_a_forgotten_await_is_said() -> None:
+    session = make_core()
+    for name, forget in (
+        ('send_raw', lambda: session.send_raw((2, 1, {}))),
+        ('send_event', lambda: session.send_event('topic')),
+    ):
+        with pytest.warns(RuntimeWarning, match=f"'{name}' was never awaited") as caught:
+            forget()
+        assert caught[0].filename == __file__
+    # These have been dealt with.
+    session.send_raw((2, 1, {})).close()
+    send(session.send_raw((2, 1, {})))
+
+
 def subscribed(connection: Any = None) -> tuple[SessionCore, int]:
     """An open session that has been told of its subscription to `topic`, and the id of that."""
     session = make_core(connection)

@@ -258,6 +258,7 @@ def test_is_a_coroutine() -> None:
     assert asyncio.iscoroutine(coroutine)
     assert inspect.isawaitable(coroutine)
     assert (coroutine.__name__, coroutine.__qualname__) == ('Sending', 'Sending')
+    coroutine.close()
 
 
 @both_kinds
@@ -412,7 +413,7 @@ def test_memory_does_not_grow() -> None:
             coroutine = by_hand(lambda: Awaitable(exchange))
             coroutine.send(None)
             coroutine.close()
-            by_hand(exchange)
+            by_hand(exchange).close()
 
         check_growth(use)
         """

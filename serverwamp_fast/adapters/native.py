@@ -296,9 +296,12 @@ class Server:
         hub = self._hub
         for connection in tuple(hub.connections):
             session = connection.current_session
-            if session is not None and not (session.is_closing or session.has_ended):
+            if session is not None and session.is_open:
                 # In tasks: a client that doesn't read must not keep the others waiting.
                 hub.spawn(session.close('wamp.close.system_shutdown'))
+            elif session is not None and not (session.is_closing or session.has_ended):
+                # It still waits for WELCOME.
+                hub.spawn(session.abort('wamp.close.system_shutdown'))
             elif connection.is_closed or not self._reads_itself:
                 connection.start_close(1001)
         if self._reads_itself:

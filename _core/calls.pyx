@@ -120,13 +120,13 @@ cdef class Call(Steps):
             return self.answer_result(value, None)
         try:
             result = self.rules.interpret(value)
-            error_uri = getattr(result, 'error_uri', None)
+            is_error = hasattr(result, 'error_uri')
             args = result.args
             kwargs = result.kwargs
         except Exception as error:
             return self.raised(error)
-        if error_uri is not None:
-            return self.answer_error(error_uri, args, kwargs)
+        if is_error:
+            return self.answer_error(result.error_uri or 'wamp.error.runtime_error', args, kwargs)
         return self.answer_result(args, kwargs)
 
     cdef object answer_result(self, object args, object kwargs):

@@ -77,7 +77,7 @@ cdef tuple FORMS = (
     (ABORT, 'ABORT', 'Details|dict Reason|str ?Arguments|list ?ArgumentsKw|dict'),
     (CHALLENGE, 'CHALLENGE', 'AuthMethod|str Extra|dict'),
     (AUTHENTICATE, 'AUTHENTICATE', 'Signature|str Extra|dict'),
-    (GOODBYE, 'GOODBYE', 'Details|dict Reason|uri'),
+    (GOODBYE, 'GOODBYE', 'Details|dict Reason|str'),
     (ERROR, 'ERROR', 'RequestType|type Request|id Details|dict Error|uri ?Arguments|list ?ArgumentsKw|dict'),
     (PUBLISH, 'PUBLISH', 'Request|id Options|dict Topic|uri ?Arguments|list ?ArgumentsKw|dict'),
     (PUBLISHED, 'PUBLISHED', 'Request|id Publication|id'),

@@ -54,9 +54,16 @@ cdef class WAMPPeer(WebSocketTransport):
 
     cdef int on_open(self, object subprotocol) except -1:
         self.codec = codec_for(subprotocol)
+        # The application that reads for itself has a deadline of its own. It may also close at once, and with that
+        # arm a timer for closing, which has to stay.
+        timer = self.timer
+        self.timer = None
+        self.inbox = deque()
         if self.server.consume(self):
-            self.inbox = deque()
-            self.disarm_timer()
+            timer.cancel()
+        else:
+            self.inbox = None
+            self.timer = timer
         return 0
 
     cdef int on_message(self, bint is_text, unsigned char *data, size_t size) except -1:
@@ -151,7 +158,7 @@ cdef class WAMPPeer(WebSocketTransport):
                 return self.handle_hello(item)
             work = receive_message(self.session, item)
         except PeerAbortedError as error:
-            logger.info('Session %s ends: %.500s', self.session.id if self.session is not None else None, error)
+            logger.info('Session %s ends: %.500r', self.session.id if self.session is not None else None, str(error))
             self.end_session()
             self.begin_close(1000, b'')
             return 0
@@ -227,7 +234,7 @@ cdef class WAMPPeer(WebSocketTransport):
         elif session.state == STATE_OPENING:
             # The authenticator was cancelled. Nobody has been let in.
             self.refuse('wamp.error.authentication_failed', 'Authentication failed.')
-        elif session.peer_left:
+        elif session.peer_left and session.state != STATE_OPEN:
             # GOODBYE was said both ways. The client may go on with another HELLO, unless it was us who began.
             self.end_session()
             if session.close_timer is not None:

@@ -212,20 +212,20 @@ class Application:
         """Run lifespan handlers to their yields, side by side; return whether all got there."""
         if not handlers:
             return True
-        failures = []
+        started = 0
 
         async def start(handler: SessionLifespanHandler) -> None:
+            nonlocal started
             try:
                 args, kwargs = session.realm._args_for_realm_level_handler(handler, session=session)
                 lifespan = handler(*args, **kwargs)
                 await anext(lifespan)
             except StopAsyncIteration:
                 logger.error('Session lifespan handler %s ended without a yield.', handler)
-                failures.append(handler)
             except Exception:
                 logger.exception('Exception from session lifespan handler %s.', handler)
-                failures.append(handler)
             else:
+                started += 1
                 if session.lifespan_exits is None:
                     session.lifespan_exits = []
                 session.lifespan_exits.append(lifespan)
@@ -233,7 +233,8 @@ class Application:
         async with self._async_support.launch_task_group() as tasks:
             for handler in handlers:
                 await tasks.spawn(start, handler)
-        return not failures
+        # Counted by their success: a handler that was cancelled has not let anybody in either.
+        return started == len(handlers)
 
     def end_session(self, session: WAMPSession) -> bool:
         """Take leave of a session; return whether clean_up() has something to run."""
@@ -366,7 +367,7 @@ class Application:
                     await connection.close()
                     return False
         except PeerAbortedError as error:
-            logger.info('Session %s ends: %.500s', session.id, error)
+            logger.info('Session %s ends: %.500r', session.id, str(error))
             session.mark_ended()
             await connection.close()
         except WAMPMsgParseError as error:
@@ -499,6 +500,9 @@ class Application:
             handle_asgi_lifespan,
             handle_asgi_path_not_found,
         )
+
+        if isinstance(paths, str):
+            paths = (paths,)
 
         async def application_callable(scope: Any, receive: Any, send: Any) -> None:
             if scope['type'] == 'lifespan':

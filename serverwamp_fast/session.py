@@ -12,7 +12,7 @@ from typing import Any
 from . import __about__
 from ._core.sessions import NO_IDENTITY, SessionCore
 from .connection import ConnectionClosed
-from .errors import NoSuchSubscription
+from .errors import NoSuchSubscription, SerializationError
 from .protocol import (
     abort_msg,
     cra_challenge_msg,
@@ -142,7 +142,11 @@ class WAMPSession(SessionCore):
         await self.send_raw(subscribed_response_msg(request, subscription_id))
         while events := self.take_held_events(subscription_id):
             for event in events:
-                await self.send_raw(event)
+                try:
+                    await self.send_raw(event)
+                except SerializationError as error:
+                    # Who sent it has gone on; the other events are none the worse for it.
+                    logger.error('An event that was held for session %s could not be sent: %s', self.id, error)
 
     async def mark_unsubscribed(self, request: Any) -> None:
         """Send UNSUBSCRIBED."""

@@ -75,6 +75,7 @@ def test_other_mappings() -> None:
     ('value', 'answer'),
     [
         (RPCErrorResult(), ['wamp.error.runtime_error']),
+        (RPCErrorResult(None), ['wamp.error.runtime_error']),  # type: ignore[arg-type]
         (RPCErrorResult('com.example.no'), ['com.example.no']),
         (RPCErrorResult('com.example.no', ('why',)), ['com.example.no', ('why',)]),
         (RPCErrorResult('com.example.no', (), {'a': 1}), ['com.example.no', (), {'a': 1}]),

@@ -144,7 +144,7 @@ def test_every_message_in_every_state(state: str, name: str, synchronize: bool) 
 
 
 @pytest.mark.parametrize('synchronize', [False, True])
-@pytest.mark.parametrize('name', set(MESSAGES) - {'ABORT', 'HELLO', 'GOODBYE', 'CALL'})
+@pytest.mark.parametrize('name', sorted(set(MESSAGES) - {'ABORT', 'HELLO', 'GOODBYE', 'CALL'}))
 def test_functions_for_other_messages(name: str, synchronize: bool) -> None:
     session, delegate = make_session(delegated=DELEGATED | {name}, synchronize=synchronize)
     work = receive(session, MESSAGES[name])
@@ -245,10 +245,11 @@ def test_an_invalid_publication_that_is_not_to_be_acknowledged(options: dict) ->
     assert session.connection.sent == []
 
 
-def test_invalid_messages_without_a_request_id() -> None:
+@pytest.mark.parametrize('message', [[1, 'a b', {}], [8, 68, 5, {}, 'a b']])
+def test_invalid_messages_that_are_no_requests(message: list[Any]) -> None:
     session, _ = make_session()
     with pytest.raises(InvalidRequestError):
-        receive(session, [6, {}, 'a b'])
+        receive(session, message)
 
 
 @pytest.mark.parametrize(
@@ -378,7 +379,7 @@ def test_memory_does_not_grow() -> None:
         from serverwamp_fast.errors import PeerAbortedError, WAMPMsgParseError
         from test_dispatch import MESSAGES, make_session
 
-        INVALID = [[48, 5, {}, 'a b'], [16, 5, {}, ''], [6, {}, ''], [], None, [34, 5.0, 6.0]]
+        INVALID = [[48, 5, {}, 'a b'], [16, 5, {}, ''], [1, '', {}], [], None, [34, 5.0, 6.0]]
 
         def use():
             for state in 'opening', 'open', 'closing', 'ended':

@@ -97,7 +97,8 @@ def select_subprotocol(protocol: ServerProtocol, offered: Sequence[str]) -> Any:
 class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
     """A client's connection, as `session.connection`."""
 
-    __slots__ = ('_info',)
+    # Of the dict only the place: it is made when a handler sets an attribute.
+    __slots__ = ('__dict__', '__weakref__', '_info')
     _info: dict[str, Any]
 
     @property

@@ -133,8 +133,6 @@ def add_authentication() -> None:
     differ(6, reason, 'authenticated by hand raise', received=refused)
     reason = 'a client that nobody has let in is told so'
     differ(6, reason, 'authenticated by hand neither', received=refused)
-    aborted = {'a': [[3, {}, 'wamp.close.goodbye_and_out'], CLOSED]}
-    differ(6, reason, 'authenticated by hand close', received=aborted)
 
 
 def add_progress() -> None:
@@ -181,7 +179,6 @@ def add_uris() -> None:
         differ(
             10, reason, f'hello for a bad uri {name}', received={'a': [*abort, CLOSED]}, journal=[]
         )
-        differ(10, reason, f'goodbye for a bad uri {name}', received={'a': [WELCOME, *abort]})
     for uri in ('over.', 'later.'):
         differ(10, reason, f'route {uri}', invalid_uri('CALL.Procedure', 48))
     differ(

@@ -365,3 +365,59 @@ def test_the_eager_task_factory(run) -> None:
             await client.leave()
 
     run(main())
+
+
+def test_what_handlers_may_use_of_their_libraries(run) -> None:
+    """A call's handler is run by a task of its own, from its first step on."""
+    anyio = pytest.importorskip('anyio', reason='anyio is not installed')
+    tasks = set()
+
+    async def main() -> None:
+        app = add_echo(wamp.Application())
+        routes = wamp.RPCRouteSet()
+
+        @routes.route('asyncio')
+        async def use_asyncio() -> list[Any]:
+            tasks.add(asyncio.current_task())
+            seen = []
+            try:
+                async with asyncio.timeout(0.01):
+                    await asyncio.Event().wait()
+            except TimeoutError:
+                seen.append('timeout')
+            async with asyncio.TaskGroup() as group:
+                parts = [group.create_task(asyncio.sleep(0, number)) for number in range(3)]
+            return seen + [part.result() for part in parts]
+
+        @routes.route('anyio')
+        async def use_anyio() -> list[Any]:
+            tasks.add(asyncio.current_task())
+            seen = []
+            with anyio.move_on_after(0.01) as scope:
+                await anyio.sleep_forever()
+            seen.append(scope.cancelled_caught)
+            send, receive = anyio.create_memory_object_stream[int](3)
+            async with anyio.create_task_group() as group:
+                for number in range(3):
+                    group.start_soon(send.send, number)
+            send.close()
+            async with receive:
+                return seen + sorted([number async for number in receive])
+
+        app.add_rpc_routes(routes)
+        async with serving(app) as server:
+            client = await server.join()
+            await client.say([48, 1, {}, 'asyncio'], [48, 2, {}, 'anyio'], [48, 3, {}, 'asyncio'])
+            answers = {}
+            for _ in range(3):
+                code, request, _, args = await client.hear()
+                assert code == 50
+                answers[request] = args
+            assert answers == {
+                1: ['timeout', 0, 1, 2],
+                2: [True, 0, 1, 2],
+                3: ['timeout', 0, 1, 2],
+            }
+
+    run(main())
+    assert len(tasks) == 3 and None not in tasks

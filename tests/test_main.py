@@ -70,6 +70,17 @@ application.app.run(port=0)
 print('after run()')
 """
 
+THREADED = """
+import logging
+import threading
+
+logging.basicConfig(level=logging.INFO)
+import application
+
+threading.Thread(target=application.app.run, kwargs={'port': 0}, daemon=True).start()
+threading.Event().wait()
+"""
+
 ALIASED = """
 import serverwamp
 from serverwamp.protocol import WAMPRPCRequest
@@ -89,6 +100,7 @@ def place(tmp_path: Path) -> Path:
     for name, source in {
         'application': APPLICATION,
         'running': RUNNING,
+        'threaded': THREADED,
         'aliased': ALIASED,
         'failing': "raise ValueError('on purpose')",
         'needing': 'import nothing_of_this_name',
@@ -209,6 +221,24 @@ def test_run_returns_after_a_signal(run, place: Path, signum: int, hidden: str |
             assert 'Traceback' not in err and 'never' not in err
             assert 'call ended' in err
             assert 'session ended' in err
+
+    run(main())
+
+
+@pytest.mark.parametrize('hidden', [None, 'uvloop'])
+def test_run_in_a_thread(run, place: Path, hidden: str | None) -> None:
+    """Where no signal arrives, it serves as long as the process lives."""
+    if hidden:
+        source = (place / 'threaded.py').read_text()
+        (place / 'threaded.py').write_text(f"import sys\nsys.modules['{hidden}'] = None\n{source}")
+
+    async def main() -> None:
+        async with started('threaded.py', place=place) as child:
+            client = await child.connect()
+            await client.open(JSON)
+            await client.hello()
+            assert len(await client.call(1, 'loop')) == 1
+            client.close()
 
     run(main())
 

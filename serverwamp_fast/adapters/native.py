@@ -406,8 +406,9 @@ async def _serve_until_signal(app: Application, host: str | None, port: int | No
     for signum in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(signum, stop.set)
-        except NotImplementedError:
-            # Windows' loops have no signal handlers: Ctrl-C arrives as KeyboardInterrupt there.
+        except (NotImplementedError, RuntimeError, ValueError):
+            # Windows' loops have no signal handlers: Ctrl-C arrives as KeyboardInterrupt there. And a thread other
+            # than the main one gets no signals.
             break
     for listening in server.sockets:
         logger.info('Serving WAMP at %s.', listening.getsockname())

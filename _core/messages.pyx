@@ -73,7 +73,7 @@ cdef dict KINDS = {
 cdef tuple FORMS = (
     (HELLO, 'HELLO', 'Realm|uri Details|dict'),
     (WELCOME, 'WELCOME', 'Session|id Details|dict'),
-    # Nothing can be answered to ABORT, so nobody minds what its reason looks like.
+    # A client that leaves is not held up over how it words the reason, in ABORT as in GOODBYE.
     (ABORT, 'ABORT', 'Details|dict Reason|str ?Arguments|list ?ArgumentsKw|dict'),
     (CHALLENGE, 'CHALLENGE', 'AuthMethod|str Extra|dict'),
     (AUTHENTICATE, 'AUTHENTICATE', 'Signature|str Extra|dict'),

@@ -63,7 +63,7 @@ DICT_PLACES = [
 ]
 
 # The elements that are URIs.
-URIS = {1: 1, 6: 2, 8: 4, 16: 3, 32: 3, 48: 3, 64: 3}
+URIS = {1: 1, 8: 4, 16: 3, 32: 3, 48: 3, 64: 3}
 
 
 def with_element(code: int, place: int, value: Any) -> list[Any]:
@@ -254,6 +254,13 @@ def test_strict_uris(code: int, place: int) -> None:
     assert check(message) is message
     with pytest.raises(InvalidURIError):
         check(message, strict=True)
+
+
+@pytest.mark.parametrize('code', [3, 6])
+@pytest.mark.parametrize('reason', ['', 'a b', 'bye, thanks'])
+def test_the_reason_of_an_end_may_be_any_string(code: int, reason: str) -> None:
+    message = with_element(code, 2, reason)
+    assert check(message) is message
 
 
 def test_request_id_of_a_bad_uri_is_an_integer() -> None:

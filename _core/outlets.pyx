@@ -11,9 +11,25 @@ cdef class Outlet:
         """Append one WebSocket message to the output. Raises ConnectionClosed when the transport is closed."""
         raise NotImplementedError(f'{type(self).__name__} does not take payloads.')
 
+    cdef int flush_output(self) except -1:
+        """Hand the output to the event loop's transport."""
+        return 0
+
     cdef object wait_drained(self):
         """Return None while the output flows, else an awaitable that ends when it flows again."""
         return None
+
+    cdef bint is_connected(self) noexcept:
+        """Whether the peer has not gone away."""
+        return True
+
+    cdef object session_tasks(self, object session):
+        """Return the AsyncTaskGroup of a session that was given none."""
+        return None
+
+    cdef int session_opened(self) except -1:
+        """WELCOME is out: the time for opening a session ends."""
+        return 0
 
     cdef int session_closing(self) except -1:
         """The server has said GOODBYE: expect the peer's within the grace time, then close."""

@@ -16,7 +16,9 @@ from .sessions cimport SessionCore
 from .states cimport (
     ACTION_END, ACTION_OPEN, STATE_CLOSING, STATE_ENDED, STATE_NEW, STATE_OPEN, STATE_OPENING, action_for,
 )
-from .transport cimport SOCKET_OPEN, Hub, WebSocketTransport
+from .frames cimport frame_is_close_code
+from .hubs cimport Hub
+from .transport cimport SOCKET_CLOSED, SOCKET_OPEN, WebSocketTransport
 from serverwamp_fast._core.codecs import codec_for
 from serverwamp_fast.errors import ConnectionClosed, PeerAbortedError, WAMPMsgParseError
 
@@ -44,6 +46,7 @@ cdef class WAMPPeer(WebSocketTransport):
     - end_session(session): the session is over; runs what is left to run
     - consume(peer): called instead of all this where the application wants to read the messages itself; returns
       whether it does
+    - session_tasks(session) -> the session's task group
     """
 
     def __init__(self, Hub hub not None, server):
@@ -99,14 +102,28 @@ cdef class WAMPPeer(WebSocketTransport):
         return 0
 
     cdef int on_lost(self) except -1:
-        self.is_lost = True
         if self.inbox is not None:
-            self.wake_consumer()
-        elif self.job is None and not self.held:
+            return self.wake_consumer()
+        if self.give_up_opening():
+            return 0
+        if self.job is None and self.held:
+            return self.schedule_resume()
+        return self.on_all_read()
+
+    cdef int on_all_read(self) except -1:
+        if self.inbox is not None:
+            return self.wake_consumer()
+        if self.job is None and not self.held and self.backlog is None:
             self.end_session()
-        elif self.job is None:
-            self.schedule_resume()
         return 0
+
+    cdef bint give_up_opening(self) except -1:
+        """The client has gone: if its session isn't open yet, end that; returns whether it was so."""
+        if self.job is None or self.session is None or self.session.state != STATE_OPENING:
+            return False
+        self.end_session()
+        self.job.cancel()
+        return True
 
     cdef bint is_busy(self) noexcept:
         if self.held_size == 0:
@@ -131,6 +148,8 @@ cdef class WAMPPeer(WebSocketTransport):
             self.wake_consumer()
             self.update_reading()
             return 0
+        if type(item) is PeerClose and self.give_up_opening():
+            return self.answer_close((<PeerClose> item).code)
         if self.job is None and not self.held:
             if self.budget > 0 and not self.writing_paused:
                 self.budget -= 1
@@ -146,11 +165,11 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef int handle(self, object item) except -1:
         """Handle a message, a message's error, or the peer's Close."""
         cdef object work
-        if self.state != SOCKET_OPEN and (self.session is None or not self.is_lost):
+        if self.state != SOCKET_OPEN and (self.session is None or self.state != SOCKET_CLOSED):
             # After ABORT or Close nothing counts. After a loss, what came before it still does.
             return 0
         if type(item) is PeerClose:
-            return 0 if self.is_lost else self.answer_close((<PeerClose> item).code)
+            return 0 if self.state == SOCKET_CLOSED else self.answer_close((<PeerClose> item).code)
         try:
             if isinstance(item, WAMPMsgParseError):
                 raise item
@@ -172,7 +191,7 @@ cdef class WAMPPeer(WebSocketTransport):
         if type(work) is InOrder:
             return self.run_in_order((<InOrder> work).work)
         context = self.session.context
-        self.hub.start_task(work, None if context is None else context.copy())
+        self.hub.start_task(work, None if context is None else context.copy(), self.session)
         return 0
 
     cdef int handle_hello(self, object message) except -1:
@@ -190,9 +209,7 @@ cdef class WAMPPeer(WebSocketTransport):
         except LookupError as error:
             return self.refuse('wamp.error.no_such_realm', str(error))
         self.session = session
-        if opening is None:
-            return self.disarm_timer()
-        return self.run_in_order(opening)
+        return 0 if opening is None else self.run_in_order(opening)
 
     cdef int run_in_order(self, object coroutine) except -1:
         """Run work that the next message has to wait for."""
@@ -200,7 +217,7 @@ cdef class WAMPPeer(WebSocketTransport):
         if session.context is None:
             # What such work sets in context variables is there for the session's later calls.
             session.context = copy_context()
-        task = self.hub.start_task(coroutine, session.context)
+        task = self.hub.start_task(coroutine, session.context, None)
         if task.done():
             return self.job_ended(task)
         self.job = task
@@ -213,10 +230,13 @@ cdef class WAMPPeer(WebSocketTransport):
         self.corked = True
         try:
             self.job_ended(task)
+        except Exception:
+            logger.exception('A connection ends because of an error in the server.')
+            self.fail(1011, b'internal error')
         finally:
             self.corked = False
             self.flush_output()
-        self.resume()
+            self.resume()
 
     cdef int job_ended(self, object task) except -1:
         """Look at how the session stands after a job."""
@@ -260,9 +280,6 @@ cdef class WAMPPeer(WebSocketTransport):
             self.handle(item)
         if not self.held and self.job is None:
             self.held = None
-            if self.is_lost:
-                self.end_session()
-                self.leave()
         return 0
 
     # Ends
@@ -282,10 +299,10 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef int refuse(self, object uri, object text) except -1:
         """End all with ABORT (WAMP BP, "ABORT") and close the connection."""
         cdef dict details = {} if text is None else {'message': text}
-        if self.is_lost:
+        if self.state == SOCKET_CLOSED:
             return self.end_session()
         # The text may quote the client, at any length.
-        logger.warning('A session is aborted with %s: %.500s', uri, text)
+        logger.warning('A session is aborted with %s: %.500r', uri, text)
         if self.state == SOCKET_OPEN and (self.session is None or self.session.state != STATE_CLOSING):
             # Nothing may follow GOODBYE (WAMP BP, "Session Closing").
             self.put_message((ABORT, details, uri))
@@ -298,9 +315,16 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef int session_closing(self) except -1:
         """The server said GOODBYE: wait for the client's, then close (WAMP BP, "Session Closing")."""
         if self.session is not None and self.state == SOCKET_OPEN:
-            self.session.close_timer = True
             self.arm_timer(self.hub.close_timeout)
+            self.session.close_timer = self.stop_timer
         return 0
+
+    cdef int session_opened(self) except -1:
+        self.stop_timer()
+        return 0
+
+    cdef object session_tasks(self, object session):
+        return self.server.session_tasks(session)
 
     # For Python
 
@@ -327,6 +351,8 @@ cdef class WAMPPeer(WebSocketTransport):
 
     def start_close(self, code=1000, reason=''):
         """Close the connection; what was sent before goes out first."""
+        if not 0 <= code <= 0xFFFF or not frame_is_close_code(code):
+            raise ValueError(f'A Close frame may not carry the code {code}. Use 1000, or one from 3000 to 4999.')
         self.begin_close(code, reason.encode())
 
     @property
@@ -360,7 +386,7 @@ cdef class WAMPPeer(WebSocketTransport):
         if self.reading_paused:
             # There is room again, first of all for what was set aside.
             self.schedule_resume()
-        if self.state != SOCKET_OPEN:
+        if self.state != SOCKET_OPEN and self.backlog is None:
             return None
         self.inbox_waiter = self.hub.loop.create_future()
         return False, self.inbox_waiter

@@ -63,7 +63,7 @@ cdef class SessionCore:
         self.connection = connection
         self.outlet = connection if isinstance(connection, Outlet) else None
         self.realm = realm
-        self.tasks = tasks
+        self.task_group = tasks
         self.id = next_global_id()
         self.auth_id = auth_id
         self.auth_methods = auth_methods
@@ -72,9 +72,22 @@ cdef class SessionCore:
         self.plain_sends = (type(self).send_raw is SessionCore.send_raw)
 
     @property
+    def tasks(self):
+        """The session's AsyncTaskGroup."""
+        # Most sessions never ask for it, so that the native transport makes one for who does.
+        if self.task_group is None and self.outlet is not None:
+            return self.outlet.session_tasks(self)
+        return self.task_group
+
+    @tasks.setter
+    def tasks(self, group):
+        self.task_group = group
+
+    @property
     def is_open(self):
-        """Whether WELCOME has been sent and no GOODBYE or ABORT since."""
-        return self.state == STATE_OPEN
+        """Whether WELCOME has been sent, no GOODBYE or ABORT since, and the client has not gone away."""
+        # Requests that came before a loss are still handled, so that the state stays for these.
+        return self.state == STATE_OPEN and (self.outlet is None or self.outlet.is_connected())
 
     @is_open.setter
     def is_open(self, bint value):
@@ -269,6 +282,8 @@ cdef class SessionCore:
         """WELCOME is out."""
         if self.state == STATE_OPENING:
             self.state = STATE_OPEN
+            if self.outlet is not None:
+                self.outlet.session_opened()
 
     def mark_closing(self):
         """GOODBYE has been said by us, and the peer's is awaited."""

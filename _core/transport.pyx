@@ -1,15 +1,10 @@
 """The native transport: WebSocket over asyncio's and uvloop's BufferedProtocol (RFC 6455).
 
-All connections of a loop read into one buffer, because a read is parsed to its end before the loop can start
-another. What a read leads to is written at its end in one go; what is sent at other times is written once per
-turn of the loop. An idle connection holds neither a task nor a buffer.
-
-This is the one module of the core that knows asyncio.
+What a read leads to is written at its end in one go; what is sent at other times is written once per turn of
+the loop. An idle connection holds neither a task nor a buffer.
 """
 
-import asyncio
 import logging
-import sys
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
@@ -18,8 +13,9 @@ from libc.string cimport memcpy
 
 from .frames cimport (
     FRAME_BINARY, FRAME_CLOSE, FRAME_FAILED, FRAME_HEADER_MAX, FRAME_NEED_DATA, FRAME_PING, FRAME_PONG, FRAME_TEXT,
-    FrameReader, frame_write_header,
+    FrameReader, frame_is_close_code, frame_write_header,
 )
+from .hubs cimport Hub
 from .outlets cimport Outlet
 from serverwamp_fast.errors import ConnectionClosed
 
@@ -32,89 +28,23 @@ cdef extern from "Python.h":
 logger = logging.getLogger('serverwamp_fast.transport')
 
 cdef enum:
-    READ_BUFFER = 256 * 1024
     HEAD_LIMIT = 16 * 1024      # an HTTP request of a browser with many cookies is below this
     FIRST_ROOM = 256
     LARGE_PAYLOAD = 32 * 1024   # handed to the transport as it is instead of being copied
     FLUSH_SIZE = 64 * 1024      # output that is not kept for the end of the read or turn
     READ_BUDGET = 64            # messages of one connection that are handled before others get their turn
 
-cdef object Task = asyncio.Task
-cdef bint HAS_EAGER_TASKS = sys.version_info >= (3, 12)
 
-
-cdef class Hub:
-    """What the connections of one server share: the loop, the read buffer, and who has output to write.
-
-    - negotiate(head: bytes) -> (response: bytes, subprotocol: str | None): answers an HTTP request; with None the
-      connection is closed after the response
-    - open_timeout: seconds from the connection's start to an open session
-    - close_timeout: seconds that a closing connection is given
-    - max_size: the limit of one message in bytes, fragments included
-    """
-
-    def __init__(self, loop, negotiate, double open_timeout, double close_timeout, size_t max_size):
-        self.loop = loop
-        self.negotiate = negotiate
-        self.open_timeout = open_timeout
-        self.close_timeout = close_timeout
-        self.max_size = max_size
-        self.connections = set()
-        self.tasks = set()
-        self.dirty = []
-        self.memory = bytearray(READ_BUFFER)
-        self.view = memoryview(self.memory)
-        self.buffer = <unsigned char *> (<char *> self.memory)
-        self.eager = HAS_EAGER_TASKS
-
-    cdef object start_task(self, object coroutine, object context):
-        """Run a coroutine in a task of its own; on Python 3.12+ its first step runs now."""
-        factory = self.loop.get_task_factory()
-        if factory is not None:
-            task = self.loop.create_task(coroutine, context=context)
-        elif self.eager:
-            # Built directly, because uvloop's create_task() refuses eager_start.
-            task = Task(coroutine, loop=self.loop, context=context, eager_start=True)
-        else:
-            task = Task(coroutine, loop=self.loop, context=context)
-        if not task.done():
-            # The loop itself only holds tasks weakly.
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
-        return task
-
-    def wait_empty(self):
-        """Return a future that ends when there is no connection left."""
-        if self.emptied is None:
-            self.emptied = self.loop.create_future()
-            self.note_lost()
-        return self.emptied
-
-    cdef int note_lost(self) except -1:
-        if self.emptied is not None and not self.connections and not self.emptied.done():
-            self.emptied.set_result(None)
-        return 0
-
-    def spawn(self, coroutine, context=None):
-        return self.start_task(coroutine, context)
-
-    cdef int add_dirty(self, WebSocketTransport connection) except -1:
-        """Remember a connection that has output, and flush all of them on the loop's next turn."""
-        connection.is_dirty = True
-        self.dirty.append(connection)
-        if not self.flush_scheduled:
-            self.flush_scheduled = True
-            self.loop.call_soon(self.flush_dirty)
-        return 0
-
-    def flush_dirty(self):
-        cdef WebSocketTransport connection
-        cdef list dirty = self.dirty
-        self.dirty = []
-        self.flush_scheduled = False
-        for connection in dirty:
-            connection.is_dirty = False
-            connection.flush_output()
+cdef size_t cut_text(bytes text, size_t limit) noexcept:
+    """Return how many bytes of UTF-8 text fit below the limit without a character being cut."""
+    cdef const unsigned char *data = <const unsigned char *> PyBytes_AS_STRING(text)
+    cdef size_t size = <size_t> PyBytes_GET_SIZE(text)
+    if size <= limit:
+        return size
+    size = limit
+    while size > 0 and data[size] & 0xC0 == 0x80:
+        size -= 1
+    return size
 
 
 cdef class WebSocketTransport(Outlet):
@@ -153,7 +83,11 @@ cdef class WebSocketTransport(Outlet):
         return 0
 
     cdef int on_lost(self) except -1:
-        """The connection is gone."""
+        """The connection is gone. Messages may be left in the backlog."""
+        return 0
+
+    cdef int on_all_read(self) except -1:
+        """The connection is gone, and the backlog has been dealt with."""
         return 0
 
     cdef bint is_busy(self) noexcept:
@@ -174,6 +108,9 @@ cdef class WebSocketTransport(Outlet):
         self.transport = transport
         self.hub.connections.add(self)
         self.arm_timer(self.hub.open_timeout)
+        if self.hub.is_closing:
+            # Accepted in the turn in which the server was closed.
+            self.begin_close(1001, b'')
 
     def get_buffer(self, Py_ssize_t size_hint):
         return self.hub.view
@@ -198,6 +135,9 @@ cdef class WebSocketTransport(Outlet):
         """Take it that the peer is gone; once."""
         if self.state == SOCKET_CLOSED:
             return 0
+        if self.state != SOCKET_OPEN:
+            # Nothing counted any more.
+            self.backlog = None
         self.state = SOCKET_CLOSED
         Py_XDECREF(self.out)
         self.out = NULL
@@ -208,11 +148,17 @@ cdef class WebSocketTransport(Outlet):
             self.on_lost()
         except Exception:
             logger.exception('The end of a connection was not handled.')
+        if self.backlog is not None:
+            # It came before the loss.
+            self.schedule_resume()
         return 0
+
+    cdef bint is_connected(self) noexcept:
+        return self.state != SOCKET_CLOSED
 
     cdef int leave(self) except -1:
         """Leave the hub, when the socket is closed and nothing is left to do."""
-        if self.is_disconnected and not self.is_unfinished():
+        if self.is_disconnected and self.backlog is None and not self.is_unfinished():
             self.hub.connections.discard(self)
             self.hub.note_lost()
         return 0
@@ -292,11 +238,12 @@ cdef class WebSocketTransport(Outlet):
     cdef int pump(self) except -1:
         """Handle the frames of the window, as far as the budget goes."""
         cdef int event
-        while self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
+        # After a loss these are the frames that came before it.
+        while self.state != SOCKET_FAILED:
             if self.budget == 0 or self.is_stopped():
                 return self.set_aside()
             event = self.reader.next_event()
-            if event == FRAME_NEED_DATA:
+            if event == FRAME_NEED_DATA or (event == FRAME_FAILED and self.state == SOCKET_CLOSED):
                 return 0
             self.handle_event(event)
         return 0
@@ -304,7 +251,7 @@ cdef class WebSocketTransport(Outlet):
     cdef int handle_event(self, int event) except -1:
         cdef FrameReader reader = self.reader
         if event == FRAME_TEXT or event == FRAME_BINARY:
-            if self.state == SOCKET_OPEN:
+            if self.state == SOCKET_OPEN or self.state == SOCKET_CLOSED:
                 self.on_message(event == FRAME_TEXT, reader.payload, reader.payload_size)
         elif event == FRAME_PING:
             # Control frames count too: a flood of pings is a flood.
@@ -317,7 +264,7 @@ cdef class WebSocketTransport(Outlet):
             if self.state == SOCKET_CLOSING:
                 self.flush_output()
                 self.transport.close()
-            else:
+            elif self.state == SOCKET_OPEN:
                 self.on_peer_close(reader.close_code)
         elif event == FRAME_FAILED:
             if self.state == SOCKET_OPEN:
@@ -359,11 +306,10 @@ cdef class WebSocketTransport(Outlet):
             if self.backlog is not None and self.budget > 0 and not self.is_stopped():
                 backlog = self.backlog
                 self.backlog = None
-                if self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
-                    # It came out of the read buffer, so it fits; and frames are unmasked in place.
-                    memcpy(self.hub.buffer, PyBytes_AS_STRING(backlog), PyBytes_GET_SIZE(backlog))
-                    self.reader.feed(self.hub.buffer, PyBytes_GET_SIZE(backlog))
-                    self.pump()
+                # It came out of the read buffer, so it fits; and frames are unmasked in place.
+                memcpy(self.hub.buffer, PyBytes_AS_STRING(backlog), PyBytes_GET_SIZE(backlog))
+                self.reader.feed(self.hub.buffer, PyBytes_GET_SIZE(backlog))
+                self.pump()
             elif self.backlog is not None and not self.is_stopped():
                 self.schedule_resume()
         except Exception:
@@ -376,6 +322,9 @@ cdef class WebSocketTransport(Outlet):
             self.corked = False
             self.flush_output()
             self.update_reading()
+            if self.state == SOCKET_CLOSED and self.backlog is None:
+                self.on_all_read()
+                self.leave()
 
     cdef int update_reading(self) except -1:
         """Read from the socket only while there is somewhere to go with it."""
@@ -478,7 +427,7 @@ cdef class WebSocketTransport(Outlet):
             # 1005 stands for a Close without a code, and is answered with one without a code.
             payload[0] = <unsigned char> (code >> 8)
             payload[1] = <unsigned char> (code & 0xFF)
-            size = min(<size_t> len(reason), <size_t> 123)
+            size = cut_text(reason, 123)
             memcpy(payload + 2, PyBytes_AS_STRING(reason), size)
             size += 2
         self.put_frame(FRAME_CLOSE, payload, size)
@@ -523,6 +472,12 @@ cdef class WebSocketTransport(Outlet):
         self.disarm_timer()
         self.timer = self.hub.loop.call_later(delay, self.time_is_up)
         return 0
+
+    def stop_timer(self):
+        """Wait no longer for what an open connection has to do in time."""
+        # In any other state the timer is for closing.
+        if self.state == SOCKET_OPEN:
+            self.disarm_timer()
 
     cdef int disarm_timer(self) except -1:
         if self.timer is not None:

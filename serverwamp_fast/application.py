@@ -240,7 +240,7 @@ class Application:
         """Take leave of a session; return whether clean_up() has something to run."""
         self._active_sessions.discard(session)
         session.mark_ended()
-        if callable(session.close_timer):
+        if session.close_timer is not None:
             session.close_timer()
         return bool(session.lifespan_exits) or session.has_subscriptions
 

@@ -10,8 +10,8 @@ from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from serverwamp_fast._core.hubs import Hub
 from serverwamp_fast._core.peers import WAMPPeer
-from serverwamp_fast._core.transport import Hub
 from serverwamp_fast.adapters.async_base import AsyncTaskGroup
 from serverwamp_fast.connection import Connection
 from serverwamp_fast.realm import Realm

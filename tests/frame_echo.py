@@ -10,7 +10,7 @@ from typing import Any
 from raw_client import RawClient, Served
 from ws_echo_server import Echo, negotiate
 
-from serverwamp_fast._core.transport import Hub
+from serverwamp_fast._core.hubs import Hub
 
 LIMIT = 200_000
 

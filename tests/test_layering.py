@@ -40,7 +40,7 @@ LATER = {('application', 'adapters')}
 # The core is synchronous: all of it can be driven without an event loop, but for the native
 # transport.
 LOOP_LIBRARIES = {'asyncio', 'anyio', 'trio', 'uvloop'}
-LOOP_ALLOWED = {('_core.transport', 'asyncio')}
+LOOP_ALLOWED = {('_core.hubs', 'asyncio')}
 
 
 @dataclass(frozen=True)
@@ -252,13 +252,13 @@ GOOD_TREE = {
     'serverwamp_fast/errors.py': '',
     'serverwamp_fast/_core/__init__.py': '',
     'serverwamp_fast/_core/frames.pxd': 'from .utf8 cimport Utf8Reader\n',
-    'serverwamp_fast/_core/transport.pxd': 'cimport cython\n',
+    'serverwamp_fast/_core/hubs.pxd': 'cimport cython\n',
     '_core/frames.pyx': (
         '"""Nothing is\nimport asyncio\nhere."""\n'
         'from libc.string cimport (memcpy,\n    memmove)\n'
         'from serverwamp_fast.errors import FrameError\n'
     ),
-    '_core/transport.pyx': 'import asyncio\nfrom .frames cimport FrameReader\n',
+    '_core/hubs.pyx': 'import asyncio\nfrom .frames cimport FrameReader\n',
     '_core/utf8.pyx': '# async def is not for the core\n',
 }
 
@@ -345,14 +345,14 @@ def test_a_tree_in_order_has_no_faults(tmp_path):
             '_core/frames.pyx:1: the core is synchronous and must not use asyncio.',
         ),
         (
-            '_core/transport.pyx',
+            '_core/hubs.pyx',
             'import uvloop',
-            '_core/transport.pyx:1: the core is synchronous and must not use uvloop.',
+            '_core/hubs.pyx:1: the core is synchronous and must not use uvloop.',
         ),
         (
-            '_core/transport.pyx',
+            '_core/hubs.pyx',
             'import asyncio\n\nclass Transport:\n    async def read(self):\n        pass',
-            '_core/transport.pyx:4: the core is synchronous, no async def.',
+            '_core/hubs.pyx:4: the core is synchronous, no async def.',
         ),
     ],
 )

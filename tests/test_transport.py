@@ -11,7 +11,8 @@ from frame_echo import LIMIT, EchoServer, echoing
 from raw_client import warnings_in
 from ws_echo_server import Echo
 
-from serverwamp_fast._core.transport import Hub, MessageTransport
+from serverwamp_fast._core.hubs import Hub
+from serverwamp_fast._core.transport import MessageTransport
 from serverwamp_fast.errors import ConnectionClosed
 
 # Messages

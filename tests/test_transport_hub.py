@@ -8,7 +8,7 @@ from typing import Any
 from frame_echo import LIMIT, echoing
 from ws_echo_server import negotiate
 
-from serverwamp_fast._core.transport import Hub
+from serverwamp_fast._core.hubs import Hub
 
 
 def test_the_hub_keeps_tasks_until_they_end(run) -> None:

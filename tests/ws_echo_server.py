@@ -13,7 +13,8 @@ import sys
 import uvloop
 from websockets.server import ServerProtocol
 
-from serverwamp_fast._core.transport import Hub, MessageTransport
+from serverwamp_fast._core.hubs import Hub
+from serverwamp_fast._core.transport import MessageTransport
 
 LIMIT = 64 * 1024 * 1024
 

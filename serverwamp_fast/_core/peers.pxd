@@ -5,12 +5,12 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef readonly object server     # what opens and ends sessions; see adapters/native.py
     cdef SessionCore session
     cdef object job                 # the task whose end the next message waits for
-    cdef object held                # a deque of what waits: messages, errors, and the code of the peer's Close
-    cdef object inbox               # with a consumer of its own: the deque that next_message() empties
+    cdef object held                # a deque of (item, size) that wait: messages, errors, a PeerClose
+    cdef object inbox               # where the application reads for itself: the deque that next_item() empties
     cdef object inbox_waiter
     cdef size_t held_size
-    cdef bint is_lost
 
+    cdef bint give_up_opening(self) except -1
     cdef int take(self, object item, size_t size) except -1
     cdef int handle(self, object item) except -1
     cdef int handle_hello(self, object message) except -1

@@ -1,8 +1,9 @@
 from collections.abc import Awaitable, Sequence
 from typing import Any, Self
 
+from .hubs import Hub
 from .sessions import SessionCore
-from .transport import Hub, WebSocketTransport
+from .transport import WebSocketTransport
 
 class PeerClose:
     """Stands among the held messages for the peer's Close."""
@@ -16,6 +17,7 @@ class WAMPPeer(WebSocketTransport):
       before the session is used. Raises LookupError for an unknown realm.
     - end_session(session): the session is over; runs what is left to run
     - consume(peer): returns whether the application reads the messages itself, by next_item()
+    - session_tasks(session) -> the session's task group
     """
 
     def __init__(self, hub: Hub, server: Any) -> None: ...
@@ -31,7 +33,10 @@ class WAMPPeer(WebSocketTransport):
         """Append messages, in one payload where the subprotocol is batched; see put()."""
 
     def start_close(self, code: int = 1000, reason: str = '') -> None:
-        """Close the connection (RFC 6455, 7.1.2); what was sent before goes out first."""
+        """Close the connection (RFC 6455, 7.1.2); what was sent before goes out first.
+
+        Of the reason 123 bytes of UTF-8 are sent. Raises ValueError for a code that may not be sent (RFC 6455, 7.4).
+        """
 
     @property
     def is_closed(self) -> bool: ...

@@ -14,7 +14,7 @@ cdef class SessionCore:
     cdef public object identity
     cdef public object auth_id
     cdef public object auth_methods
-    cdef public object tasks            # AsyncTaskGroup that spawn_task() uses
+    cdef object task_group              # AsyncTaskGroup that spawn_task() uses, if not the outlet's
     cdef public object app              # the Application that runs the session, once it does
     cdef public object context          # contextvars that ordered handlers set for the rest of the session
     cdef public object lifespan_exits   # lifespan handlers, suspended at their yields

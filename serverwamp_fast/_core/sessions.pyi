@@ -22,7 +22,6 @@ class SessionCore:
     identity: Any
     auth_id: Any
     auth_methods: Sequence[str]
-    tasks: Any
     app: Any
     context: Any
     lifespan_exits: Any
@@ -32,8 +31,14 @@ class SessionCore:
         self, connection: Any, realm: Any, tasks: Any = None, auth_id: Any = None, auth_methods: Sequence[str] = ()
     ) -> None: ...
     @property
+    def tasks(self) -> Any:
+        """The session's AsyncTaskGroup; on the native server made for who asks, each time."""
+
+    @tasks.setter
+    def tasks(self, group: Any) -> None: ...
+    @property
     def is_open(self) -> bool:
-        """Whether WELCOME has been sent and no GOODBYE or ABORT since."""
+        """Whether WELCOME has been sent, no GOODBYE or ABORT since, and the client has not gone away."""
 
     @is_open.setter
     def is_open(self, value: bool) -> None: ...

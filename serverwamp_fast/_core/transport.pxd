@@ -1,6 +1,7 @@
 from cpython.object cimport PyObject
 
 from .frames cimport FrameReader
+from .hubs cimport Hub
 from .outlets cimport Outlet
 
 cdef enum SocketState:
@@ -9,26 +10,6 @@ cdef enum SocketState:
     SOCKET_CLOSING = 2      # our Close frame is out, the peer's is awaited
     SOCKET_FAILED = 3       # the peer broke the protocol: what it sends is thrown away until it leaves
     SOCKET_CLOSED = 4
-
-cdef class Hub:
-    cdef readonly object loop
-    cdef readonly set connections
-    cdef readonly set tasks
-    cdef readonly double open_timeout
-    cdef readonly double close_timeout
-    cdef readonly size_t max_size
-    cdef object negotiate
-    cdef object emptied             # a future, once somebody waits for the last connection to go
-    cdef object view                # the one memoryview that get_buffer() hands out
-    cdef bytearray memory
-    cdef unsigned char *buffer
-    cdef list dirty
-    cdef bint flush_scheduled
-    cdef bint eager
-
-    cdef object start_task(self, object coroutine, object context)
-    cdef int note_lost(self) except -1
-    cdef int add_dirty(self, WebSocketTransport connection) except -1
 
 cdef class WebSocketTransport(Outlet):
     cdef readonly Hub hub
@@ -43,7 +24,6 @@ cdef class WebSocketTransport(Outlet):
     cdef SocketState state
     cdef unsigned int budget
     cdef bint corked
-    cdef bint is_dirty
     cdef bint writing_paused
     cdef bint reading_paused
     cdef bint resume_scheduled
@@ -54,6 +34,7 @@ cdef class WebSocketTransport(Outlet):
     cdef int on_peer_close(self, unsigned int code) except -1
     cdef int on_deadline(self) except -1
     cdef int on_lost(self) except -1
+    cdef int on_all_read(self) except -1
     cdef bint is_busy(self) noexcept
     cdef bint is_unfinished(self) noexcept
     cdef int on_resume(self) except -1
@@ -72,7 +53,6 @@ cdef class WebSocketTransport(Outlet):
     cdef int reserve(self, size_t size) except -1
     cdef int put_data(self, int opcode, bytes payload) except -1
     cdef int put_frame(self, int opcode, const unsigned char *data, size_t size) except -1
-    cdef int flush_output(self) except -1
     cdef int begin_close(self, unsigned int code, bytes reason) except -1
     cdef int answer_close(self, unsigned int code) except -1
     cdef int fail(self, unsigned int code, bytes reason) except -1

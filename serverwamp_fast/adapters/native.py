@@ -18,8 +18,8 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from .._core.codecs import SUBPROTOCOLS
+from .._core.hubs import Hub
 from .._core.peers import WAMPPeer
-from .._core.transport import Hub
 from ..application import Application
 from ..connection import Connection
 from ..errors import ConnectionClosed
@@ -160,20 +160,20 @@ class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
 Connection.register(NativeConnection)
 
 
-class HubTasks(AsyncTaskGroup):
-    """The task group of all sessions of a server; the hub keeps the tasks."""
+class SessionTasks(AsyncTaskGroup):
+    """The task group of a session. The hub keeps the tasks: this is only made for who asks."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, session: WAMPSession) -> None:
         self._hub = hub
+        self._session = session
 
     async def spawn(self, callback: Any, *callback_args: Any, **callback_kwargs: Any) -> None:
         """Start a task. Like any other it runs in a copy of the context it is started in."""
-        self._hub.spawn(callback(*callback_args, **callback_kwargs))
+        self._hub.spawn(callback(*callback_args, **callback_kwargs), None, self._session)
 
     async def cancel(self) -> None:
-        """Cancel all tasks of the server."""
-        for task in tuple(self._hub.tasks):
-            task.cancel()
+        """Cancel the tasks of the session: its calls, and what it has spawned."""
+        self._hub.cancel_tasks(self._session)
 
 
 def find_support(module: str, name: str) -> Any:
@@ -205,7 +205,6 @@ class Server:
             app.close_timeout,
             app.max_message_size,
         )
-        self._tasks = HubTasks(self._hub)
         self._listener: asyncio.Server | None = None
         self._closing: asyncio.Task[None] | None = None
         # An application that drives sessions in a way of its own keeps it, in a task for each connection.
@@ -250,7 +249,7 @@ class Server:
             peer.start_close()
 
     def open_session(self, peer: NativeConnection, message: Any) -> tuple[WAMPSession, Any]:
-        session = self._app.new_session(peer, message[1], message[2], self._tasks)
+        session = self._app.new_session(peer, message[1], message[2], None)
         realm = session.realm
         if (
             realm.session_lifespan_handlers
@@ -271,6 +270,9 @@ class Server:
                 self._app.clean_up(session), None if context is None else context.copy()
             )
 
+    def session_tasks(self, session: WAMPSession) -> SessionTasks:
+        return SessionTasks(self._hub, session)
+
     # For users
 
     @property
@@ -281,6 +283,7 @@ class Server:
     def close(self) -> None:
         """Stop listening and say GOODBYE to every session; wait_closed() waits for the end of it."""
         if self._closing is None:
+            self._hub.is_closing = True
             if self._listener is not None:
                 self._listener.close()
             self._closing = self._hub.loop.create_task(self._wind_up())

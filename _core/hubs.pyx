@@ -1,0 +1,102 @@
+"""What the connections of one native server share.
+
+All connections of a loop read into one buffer, because a read is parsed to its end before the loop can start
+another. What is sent outside of a read is written once per turn of the loop.
+
+This is the one module of the core that knows asyncio.
+"""
+
+import asyncio
+import sys
+
+from .outlets cimport Outlet
+
+cdef object Task = asyncio.Task
+cdef bint HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+
+cdef enum:
+    READ_BUFFER = 256 * 1024
+
+
+cdef class Hub:
+    """What the connections of one server share: the loop, the read buffer, and who has output to write.
+
+    - negotiate(head: bytes) -> (response: bytes, subprotocol: str | None): answers an HTTP request; with None the
+      connection is closed after the response
+    - open_timeout: seconds from the connection's start to an open session
+    - close_timeout: seconds that a closing connection is given
+    - max_size: the limit of one message in bytes, fragments included
+    """
+
+    def __init__(self, loop, negotiate, double open_timeout, double close_timeout, size_t max_size):
+        self.loop = loop
+        self.negotiate = negotiate
+        self.open_timeout = open_timeout
+        self.close_timeout = close_timeout
+        self.max_size = max_size
+        self.connections = set()
+        self.tasks = {}
+        self.dirty = []
+        self.memory = bytearray(READ_BUFFER)
+        self.view = memoryview(self.memory)
+        self.buffer = <unsigned char *> (<char *> self.memory)
+        self.eager = HAS_EAGER_TASKS
+
+    cdef object start_task(self, object coroutine, object context, object owner):
+        """Run a coroutine in a task of its own; on Python 3.12+ its first step runs now.
+
+        `owner` is the session that the task belongs to, or None; see cancel_tasks().
+        """
+        factory = self.loop.get_task_factory()
+        if factory is not None:
+            task = self.loop.create_task(coroutine, context=context)
+        elif self.eager:
+            # Built directly, because uvloop's create_task() refuses eager_start.
+            task = Task(coroutine, loop=self.loop, context=context, eager_start=True)
+        else:
+            task = Task(coroutine, loop=self.loop, context=context)
+        if not task.done():
+            # The loop itself only holds tasks weakly.
+            self.tasks[task] = owner
+            task.add_done_callback(self.tasks.pop)
+        return task
+
+    def cancel_tasks(self, owner):
+        """Cancel the tasks of one owner."""
+        # Looked for among all: a set for each session would cost memory, and this is rare.
+        for task, its_owner in tuple(self.tasks.items()):
+            if its_owner is owner:
+                task.cancel()
+
+    def wait_empty(self):
+        """Return a future that ends when there is no connection left."""
+        if self.emptied is None:
+            self.emptied = self.loop.create_future()
+            self.note_lost()
+        return self.emptied
+
+    cdef int note_lost(self) except -1:
+        if self.emptied is not None and not self.connections and not self.emptied.done():
+            self.emptied.set_result(None)
+        return 0
+
+    def spawn(self, coroutine, context=None, owner=None):
+        return self.start_task(coroutine, context, owner)
+
+    cdef int add_dirty(self, Outlet connection) except -1:
+        """Remember a connection that has output, and flush all of them on the loop's next turn."""
+        connection.is_dirty = True
+        self.dirty.append(connection)
+        if not self.flush_scheduled:
+            self.flush_scheduled = True
+            self.loop.call_soon(self.flush_dirty)
+        return 0
+
+    def flush_dirty(self):
+        cdef Outlet connection
+        cdef list dirty = self.dirty
+        self.dirty = []
+        self.flush_scheduled = False
+        for connection in dirty:
+            connection.is_dirty = False
+            connection.flush_output()

@@ -1,0 +1,22 @@
+from .outlets cimport Outlet
+
+cdef class Hub:
+    cdef readonly object loop
+    cdef readonly set connections
+    cdef readonly dict tasks        # by task, the session that it belongs to, or None
+    cdef readonly double open_timeout
+    cdef readonly double close_timeout
+    cdef readonly size_t max_size
+    cdef public bint is_closing     # whether new connections are turned away
+    cdef object negotiate
+    cdef object emptied             # a future, once somebody waits for the last connection to go
+    cdef object view                # the one memoryview that get_buffer() hands out
+    cdef bytearray memory
+    cdef unsigned char *buffer
+    cdef list dirty
+    cdef bint flush_scheduled
+    cdef bint eager
+
+    cdef object start_task(self, object coroutine, object context, object owner)
+    cdef int note_lost(self) except -1
+    cdef int add_dirty(self, Outlet connection) except -1

@@ -1,0 +1,53 @@
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any
+
+class Hub:
+    """What the connections of one server share: the loop, the read buffer, and who has output to write.
+
+    - negotiate(head: bytes) -> (response: bytes, subprotocol: str | None): answers an HTTP request; with None the
+      connection is closed after the response
+    - open_timeout: seconds from the connection's start to an open session
+    - close_timeout: seconds that a closing connection is given
+    - max_size: the limit of one message in bytes, fragments included
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        negotiate: Callable[[bytes], tuple[bytes, str | None]],
+        open_timeout: float,
+        close_timeout: float,
+        max_size: int,
+    ) -> None: ...
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def connections(self) -> set[Any]: ...
+    @property
+    def tasks(self) -> dict[asyncio.Task[Any], Any]:
+        """The tasks that have not ended, each with the session that it belongs to, or None."""
+
+    is_closing: bool
+    @property
+    def open_timeout(self) -> float: ...
+    @property
+    def close_timeout(self) -> float: ...
+    @property
+    def max_size(self) -> int: ...
+    def wait_empty(self) -> asyncio.Future[None]:
+        """Return a future that ends when there is no connection left."""
+
+    def spawn(
+        self, coroutine: Coroutine[Any, Any, Any], context: Context | None = None, owner: Any = None
+    ) -> asyncio.Task[Any]:
+        """Run a coroutine in a task of its own; on Python 3.12+ its first step runs at once.
+
+        `owner` is the session that the task belongs to, if any.
+        """
+
+    def cancel_tasks(self, owner: Any) -> None:
+        """Cancel the tasks of one owner."""
+
+    def flush_dirty(self) -> None: ...

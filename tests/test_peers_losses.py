@@ -1,0 +1,219 @@
+"""A client that goes away: what is given up at once, and what is still handled."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from client_frames import CLOSE, TEXT, close_payload, frame
+from raw_client import CLIENT_GOODBYE, HELLO, RawClient, make_app, serving, warnings_in
+
+import serverwamp_fast as wamp
+
+Loss = Callable[[RawClient], None]
+
+losses = pytest.mark.parametrize('loss', [RawClient.reset, RawClient.close, RawClient.end_output])
+
+
+def say_close(client: RawClient) -> None:
+    client.send_now(frame(CLOSE, close_payload(1000)))
+
+
+class Hanging:
+    """An authenticator that lets nobody in, and nobody go."""
+
+    def __init__(self) -> None:
+        self.sessions: list[Any] = []
+        self.started = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def __call__(self, session: Any) -> None:
+        self.sessions.append(session)
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+@pytest.mark.parametrize(
+    'loss', [RawClient.reset, RawClient.close, RawClient.end_output, say_close]
+)
+@pytest.mark.parametrize('held', [0, 1, 50])
+def test_nobody_waits_for_the_authentication_of_a_client_that_has_left(
+    run, caplog, loss: Loss, held: int
+) -> None:
+    async def main() -> None:
+        app = make_app(open_timeout=3600)
+        authenticator = Hanging()
+        app.set_authentication_handler(authenticator)
+        async with serving(app) as server:
+            client = await server.connect()
+            await client.say(HELLO, *([48, number, {}, 'echo'] for number in range(1, 1 + held)))
+            await authenticator.started.wait()
+            loss(client)
+            await authenticator.cancelled.wait()
+            assert not authenticator.sessions[0].is_open
+            if loss is say_close:
+                await client.expect_close(1000)
+                await client.expect_end()
+            await server.all_gone()
+            assert not app._active_sessions
+
+    run(main())
+    assert not warnings_in(caplog)
+
+
+def test_the_time_for_opening_ends_with_welcome(run, caplog) -> None:
+    async def main() -> None:
+        app = make_app(open_timeout=0.05)
+        go = asyncio.Event()
+
+        async def lifespan() -> Any:
+            await go.wait()
+            yield
+
+        app.add_session_lifespan_handler(lifespan)
+        async with serving(app) as server:
+            client = await server.join()
+            # Longer than the time for opening, for which the loop has a timer.
+            await asyncio.sleep(0.1)
+            go.set()
+            assert await client.call(1, 'echo', 'a') == ['a']
+
+    run(main())
+    assert not warnings_in(caplog)
+
+
+@losses
+def test_a_session_whose_client_has_left_during_a_job_is_not_open(run, caplog, loss: Loss) -> None:
+    async def main() -> None:
+        app = make_app()
+        topics = wamp.TopicRouteSet()
+        sessions: list[Any] = []
+        go, gone = asyncio.Event(), asyncio.Event()
+
+        @topics.topic('t')
+        async def subscribed(session: Any) -> Any:
+            sessions.append(session)
+            await go.wait()
+            yield
+
+        app.add_topic_routes(topics)
+        async with serving(app) as server:
+            client = await server.join()
+            await client.say([32, 1, {}, 't'])
+            while not sessions:
+                await asyncio.sleep(0)
+            assert sessions[0].is_open
+            loss(client)
+            while sessions[0].is_open:
+                await asyncio.sleep(0.001)
+            assert not gone.is_set()
+            go.set()
+            await server.all_gone()
+
+    run(main())
+    assert not warnings_in(caplog)
+
+
+@losses
+@pytest.mark.parametrize('size', [1, 20_000])
+def test_what_a_read_has_left_over_is_handled_after_a_loss(
+    run, caplog, loss: Loss, size: int
+) -> None:
+    """Many messages in one read, more than a turn's share, and then the client is gone."""
+    noted: list[int] = []
+    count = 1000 if size == 1 else 12
+
+    async def main() -> None:
+        app = make_app()
+        routes = wamp.RPCRouteSet()
+        topics = wamp.TopicRouteSet()
+        go = asyncio.Event()
+
+        @routes.route('note')
+        async def note(number: int, payload: str) -> None:
+            noted.append(number)
+
+        @topics.topic('t')
+        async def subscribed() -> Any:
+            await go.wait()
+            yield
+
+        app.add_rpc_routes(routes)
+        app.add_topic_routes(topics)
+        async with serving(app) as server:
+            client = await server.join()
+            (connection,) = server.connections
+            calls = [[48, 1 + number, {}, 'note', [number, 'x' * size]] for number in range(count)]
+            # One read takes it all in; it's held behind the subscription as far as that may be.
+            data = client.pack([32, 1, {}, 't'], *calls)
+            memory = connection.get_buffer(-1)
+            memory[: len(data)] = data
+            connection.buffer_updated(len(data))
+            connection.transport.abort()
+            loss(client)
+            while connection.transport is not None and not connection.is_closed:
+                await asyncio.sleep(0.001)
+            go.set()
+            await server.all_gone()
+            assert not app._active_sessions
+
+    run(main())
+    assert noted == list(range(count))
+    assert not warnings_in(caplog)
+
+
+@pytest.mark.parametrize('end', [frame(CLOSE, close_payload(1000)), frame(TEXT, b'\xff'), b'\x81\xff'])
+def test_what_follows_the_messages_of_a_lost_client_ends_them(run, end: bytes) -> None:
+    noted: list[int] = []
+
+    async def main() -> None:
+        app = make_app()
+        routes = wamp.RPCRouteSet()
+
+        @routes.route('note')
+        async def note(number: int) -> None:
+            noted.append(number)
+
+        app.add_rpc_routes(routes)
+        async with serving(app) as server:
+            client = await server.join()
+            (connection,) = server.connections
+            calls = [[48, 1 + number, {}, 'note', [number]] for number in range(200)]
+            data = client.pack(*calls) + end + client.pack([48, 201, {}, 'note', [200]])
+            memory = connection.get_buffer(-1)
+            memory[: len(data)] = data
+            connection.buffer_updated(len(data))
+            connection.transport.abort()
+            await server.all_gone()
+            assert not app._active_sessions
+
+    run(main())
+    assert noted == list(range(200))
+
+
+def test_an_error_behind_a_job_ends_the_connection_and_nobody_hangs(run, caplog) -> None:
+    async def main() -> None:
+        app = make_app()
+
+        def fail(session: Any) -> bool:
+            app._active_sessions.discard(session)
+            raise RuntimeError('on purpose')
+
+        app.end_session = fail
+        # As before Python 3.12: no task has its first step before the next turn.
+        run.loop.set_task_factory(lambda loop, work, **options: asyncio.Task(work, loop=loop, **options))
+        async with serving(app) as server:
+            client = await server.join()
+            await client.say(CLIENT_GOODBYE, HELLO, [48, 1, {}, 'echo'])
+            assert (await client.hear())[0] == 6
+            await client.expect_close(1011)
+            await client.send(frame(TEXT, b'more') * 1000)
+            client.reset()
+            await server.all_gone()
+
+    run(main())
+    assert sum('on purpose' in record.exc_text for record in caplog.records if record.exc_text) == 1

@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from .frames cimport (
     FRAME_BINARY, FRAME_CLOSE, FRAME_FAILED, FRAME_HEADER_MAX, FRAME_NEED_DATA, FRAME_PING, FRAME_PONG, FRAME_TEXT,
-    FrameReader, frame_is_close_code, frame_write_header,
+    FrameReader, frame_write_header,
 )
 from .hubs cimport Hub
 from .outlets cimport Outlet

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import logging
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from client_frames import BINARY, PING, PONG, frame
 from echo_servers import JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED, SUBPROTOCOLS
-from raw_client import HELLO, make_app, serving, warnings_in
+from raw_client import HELLO, RawClient, make_app, serving, warnings_in
 from websockets.asyncio.client import connect
 
 from serverwamp_fast.adapters.native import Handshake
@@ -128,7 +129,7 @@ REFUSED: dict[str, tuple[int, str, bytes]] = {
     'no line': (400, '', b'\r\n\r\n'),
     'a header without a colon': (400, '', b'GET / HTTP/1.1\r\nHost\r\n\r\n'),
     'a header with a control character': (400, '', b'GET / HTTP/1.1\r\nHost: \x00\r\n\r\n'),
-    'POST': (400, '', b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc'),
+    'POST': (426, 'WAMP client', b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc'),
 }
 
 
@@ -358,3 +359,56 @@ def test_many_handshakes_at_a_time(run) -> None:
             assert len({detail['authid'] for detail in details}) == 100
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ('fields', 'status'),
+    [
+        ({'Content-Length': '5'}, 426),
+        ({'content-length': '5', 'Content-Type': 'text/plain'}, 426),
+        ({'Transfer-Encoding': 'chunked'}, 426),
+        ({'Content-Length': '0'}, 426),
+        # What asks for WebSocket has to do it right.
+        ({'Content-Length': '5', 'Upgrade': 'websocket'}, 400),
+        ({'Content-Length': '5', 'broken header': 'x'}, 400),
+    ],
+)
+def test_a_plain_request_with_a_body_is_answered_as_one_without(
+    run, fields: dict[str, str], status: int
+) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            lines = [f'{name}: {value}' for name, value in fields.items()]
+            await client.send('\r\n'.join(['POST / HTTP/1.1', 'Host: a', *lines, '', 'hello']).encode())
+            await client.expect_refused(status)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    'head',
+    [
+        RawClient.request(JSON)[0],
+        RawClient.request('nothing')[0],
+        RawClient.request(JSON, headers={'Large': 'x' * 9000})[0],
+        b'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
+        b'POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n',
+        b'POST / HTTP/1.1\r\nContent-Length: 5\r\nUpgrade: x\r\n\r\n',
+        b'GET /' + b'x' * 9000 + b' HTTP/1.1\r\n\r\n',
+        b'hello\r\n\r\n',
+        b'\x16\x03\x01' * 100,
+    ],
+)
+def test_a_handshake_leaves_nothing_to_the_garbage_collector(head: bytes) -> None:
+    negotiate = Handshake(None).negotiate
+    # What is made once, for all.
+    negotiate(head)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            negotiate(head)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

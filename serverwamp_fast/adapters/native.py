@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from websockets.http11 import Request
@@ -40,6 +41,10 @@ NO_SUBPROTOCOL = (
 )
 
 
+BODY_HEADERS = re.compile(rb'(?<=\n)(content-length|transfer-encoding):[^\n]*\n', re.IGNORECASE)
+UPGRADE = re.compile(rb'\nupgrade:', re.IGNORECASE)
+
+
 class UnsuitableAsyncSupport(RuntimeError):
     """The application's async support does not run on asyncio, as the native server does."""
 
@@ -52,16 +57,18 @@ class Handshake:
 
     def negotiate(self, head: bytes) -> tuple[bytes, str | None]:
         """Return the response to a request, and the subprotocol if it opens a WebSocket."""
-        protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=handshake_logger)
-        protocol.receive_data(head)
-        events = protocol.events_received()
-        if not events:
+        with reading(head) as (protocol, request):
+            return self._answer(protocol, request, head)
+
+    def _answer(self, protocol: ServerProtocol, request: Request | None, head: bytes) -> tuple[bytes, str | None]:
+        if request is None and (plain := without_body(head)) is not None:
+            with reading(plain) as (protocol, request):
+                return self._answer(protocol, request, plain)
+        if request is None:
             # Too long, or not HTTP; there may be a response that says so.
             protocol.receive_eof()
             response = b''.join(protocol.data_to_send())
             return response or self._bad_request(protocol), None
-        request = events[0]
-        assert isinstance(request, Request)
         if self.paths is not None and request.path.partition('?')[0] not in self.paths:
             answer = protocol.reject(404, 'There is no WAMP server at this path.\n')
         elif 'upgrade' not in request.headers:
@@ -78,6 +85,29 @@ class Handshake:
     @staticmethod
     def _bad_request(protocol: ServerProtocol) -> bytes:
         return protocol.reject(400, 'This is not an HTTP request that could be read.\n').serialize()
+
+
+@contextlib.contextmanager
+def reading(head: bytes) -> Iterator[tuple[ServerProtocol, Request | None]]:
+    """Read an HTTP request: provide the handshake library's protocol object, and the request if it is one."""
+    protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=handshake_logger)
+    try:
+        protocol.receive_data(head)
+        events: list[Any] = protocol.events_received()
+        yield protocol, events[0] if events else None
+    finally:
+        # Its parser and more of what it holds refer to it: 4 KB that only the garbage collector would find.
+        protocol.parser.close()
+        vars(protocol).clear()
+
+
+def without_body(head: bytes) -> bytes | None:
+    """Return the head of a plain HTTP request without what announces a body, or None if that is not what it is.
+
+    The handshake library takes a request with a body for a bad one.
+    """
+    plain = BODY_HEADERS.sub(b'', head)
+    return None if plain == head or UPGRADE.search(head) else plain
 
 
 def offered_subprotocols(request: Request) -> list[str]:
@@ -112,13 +142,12 @@ class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
         return self._info
 
     def _read_info(self) -> dict[str, Any]:
-        protocol = ServerProtocol(logger=handshake_logger)
-        protocol.receive_data(self.head)
-        request = protocol.events_received()[0]
-        assert isinstance(request, Request)
+        with reading(self.head) as (_, request):
+            assert request is not None
+            headers, path = encode_headers(request.headers.raw_items()), request.path
         return build_transport_info(
-            encode_headers(request.headers.raw_items()),
-            request.path,
+            headers,
+            path,
             self.transport.get_extra_info('peername'),
             self.transport.get_extra_info('ssl_object'),
         )

@@ -373,7 +373,7 @@ class Application:
         except WAMPMsgParseError as error:
             if session.is_closing:
                 # Nothing may follow GOODBYE (WAMP BP, "Session Closing").
-                logger.warning('Session %s broke the protocol while it closed: %.500s', session.id, error)
+                logger.warning('Session %s broke the protocol while it closed: %.500r', session.id, str(error))
                 await connection.close()
             else:
                 session.mark_ended()
@@ -383,7 +383,7 @@ class Application:
     async def _abort(self, connection: Any, uri: str, message: str) -> None:
         """End a connection with ABORT, and one line in the log."""
         # The text may quote the client, at any length.
-        logger.warning('A session is aborted with %s: %.500s', uri, message)
+        logger.warning('A session is aborted with %s: %.500r', uri, message)
         await connection.abort(uri, message)
 
     async def _abort_late(self, connection: Any) -> None:

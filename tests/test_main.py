@@ -70,6 +70,28 @@ application.app.run(port=0)
 print('after run()')
 """
 
+# Would take an hour to end.
+STUBBORN = '''
+import asyncio, logging
+import serverwamp_fast as wamp
+
+logging.basicConfig(level=logging.INFO)
+app = wamp.Application(close_timeout=3600)
+routes = wamp.RPCRouteSet()
+
+@routes.route('stubborn')
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+app.add_rpc_routes(routes)
+app.run(port=0)
+print('after run()')
+'''
+
 THREADED = """
 import logging
 import threading
@@ -101,6 +123,7 @@ def place(tmp_path: Path) -> Path:
         'application': APPLICATION,
         'running': RUNNING,
         'threaded': THREADED,
+        'stubborn': STUBBORN,
         'aliased': ALIASED,
         'failing': "raise ValueError('on purpose')",
         'needing': 'import nothing_of_this_name',
@@ -257,6 +280,29 @@ def test_two_signals_in_a_row(run, place: Path) -> None:
             status, out, err = await child.end()
             assert (status, out) == (0, 'after run()\n')
             assert 'Traceback' not in err
+
+    run(main())
+
+
+@needs_signals
+@pytest.mark.parametrize('hidden', [None, 'uvloop'])
+def test_a_second_signal_ends_what_goes_on_for_ever(run, place: Path, hidden: str | None) -> None:
+    if hidden:
+        source = (place / 'stubborn.py').read_text()
+        (place / 'stubborn.py').write_text(f"import sys\nsys.modules['{hidden}'] = None\n{source}")
+
+    async def main() -> None:
+        async with started('stubborn.py', place=place) as child:
+            client = await child.connect()
+            await client.open(JSON)
+            await client.hello()
+            await client.say([48, 1, {}, 'stubborn'])
+            child.process.send_signal(signal.SIGTERM)
+            assert (await client.hear())[0] == 6
+            child.process.send_signal(signal.SIGTERM)
+            status, out, err = await child.end()
+            assert (status, out) == (0, 'after run()\n')
+            assert 'told so a second time' in err
 
     run(main())
 

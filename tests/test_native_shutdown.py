@@ -348,3 +348,64 @@ def test_a_session_that_is_closing_already_is_not_told_twice(run) -> None:
         await server.wait_closed()
 
     run(main())
+
+
+def test_handlers_that_go_on_when_they_are_cancelled_are_named_and_left(run, caplog) -> None:
+    async def main() -> None:
+        app = make_app(close_timeout=0.05)
+        routes = wamp.RPCRouteSet()
+        topics = wamp.TopicRouteSet()
+        go = asyncio.Event()
+
+        async def go_on() -> None:
+            while not go.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await go.wait()
+
+        @routes.route('stubborn')
+        async def stubborn() -> None:
+            await go_on()
+
+        @routes.route('spawn')
+        async def spawn(session: Any) -> None:
+            await session.spawn_task(go_on)
+
+        @topics.topic('t')
+        async def subscribed() -> Any:
+            await go_on()
+            yield
+
+        app.add_rpc_routes(routes)
+        app.add_topic_routes(topics)
+        server, served = await start(app)
+        client = await served.join()
+        await client.ask(48, 1, {}, 'spawn')
+        await client.say([48, 2, {}, 'stubborn'], [32, 3, {}, 't'], [48, 4, {}, 'echo'])
+        while len(served.tasks) < 3:
+            await asyncio.sleep(0.001)
+        server.close()
+        await server.wait_closed()
+        go.set()
+        client.close()
+        await served.all_gone()
+
+    run(main())
+    (line,) = warnings_in(caplog)
+    assert 'call of stubborn' in line
+    for name in 'go_on > Event.wait', 'subscribe,':
+        assert name in line
+
+
+def test_a_connection_accepted_in_the_turn_of_the_end_is_closed_at_once(run) -> None:
+    async def main() -> None:
+        server, served = await start(make_app(open_timeout=3600, close_timeout=3600))
+        client = await served.connect_tcp()
+        # Accepted, but the loop has not told the server: asyncio does that a turn later.
+        connection = server._connect()
+        server.close()
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, client.sock.dup())
+        assert connection.transport.is_closing()
+        client.close()
+        await server.wait_closed()
+
+    run(main())

@@ -177,3 +177,16 @@ def test_the_largest_ids_are_taken(run, value: str) -> None:
             assert answer[0] == (3 if value == '1e16' else 50)
 
     run(main())
+
+
+def test_a_client_cannot_write_lines_into_the_log(run, caplog) -> None:
+    async def main() -> None:
+        async with serving(wamp.Application(allow_default_realm=False)) as server:
+            client = await server.connect()
+            await client.say([1, 'realm\x1b[2J\x07', {'roles': {}}])
+            assert (await client.hear())[0] == 3
+            client.close()
+
+    run(main())
+    (line,) = warnings_in(caplog)
+    assert line.isprintable(), line

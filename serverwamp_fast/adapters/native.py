@@ -29,6 +29,7 @@ from ..session import WAMPSession
 from .async_base import AsyncTaskGroup
 from .asyncio import AsyncioAsyncSupport
 from .http_info import build_transport_info, encode_headers
+from .socket_files import SocketFile
 
 logger = logging.getLogger(__name__)
 # The handshake library announces every connection at INFO; that is for who asks for it.
@@ -42,6 +43,7 @@ NO_SUBPROTOCOL = (
 
 
 BODY_HEADERS = re.compile(rb'(?<=\n)(content-length|transfer-encoding):[^\n]*\n', re.IGNORECASE)
+CUT_OFF_TIME = 1.0  # seconds that cancelled tasks have at the second signal
 UPGRADE = re.compile(rb'\nupgrade:', re.IGNORECASE)
 
 
@@ -221,6 +223,19 @@ def is_trio(support: type) -> bool:
     return trio_support is not None and issubclass(support, trio_support)
 
 
+def describe(task: asyncio.Task[Any]) -> str:
+    """Name what a task is in the midst of, from the outermost coroutine on."""
+    work: Any = task.get_coro()
+    names = []
+    if (procedure_uri := getattr(work, 'procedure_uri', None)) is not None:
+        names.append(f'call of {procedure_uri}')
+    while work is not None:
+        if (name := getattr(work, '__qualname__', None)) is not None and work is not task.get_coro():
+            names.append(name)
+        work = getattr(work, 'cr_await', None)
+    return ' > '.join(names) or repr(task.get_coro())
+
+
 class Server:
     """A running native server; an async context manager that closes it."""
 
@@ -235,6 +250,7 @@ class Server:
             app.max_message_size,
         )
         self._listener: asyncio.Server | None = None
+        self._socket_file: SocketFile | None = None
         self._closing: asyncio.Task[None] | None = None
         # An application that drives sessions in a way of its own keeps it, in a task for each connection.
         self._reads_itself = (
@@ -247,7 +263,9 @@ class Server:
         loop = self._hub.loop
         if unix_path is not None:
             options.pop('reuse_port')
-            self._listener = await loop.create_unix_server(self._connect, unix_path, **options)
+            socket_file = SocketFile(unix_path)
+            self._listener = await loop.create_unix_server(self._connect, sock=socket_file.bind(), **options)
+            self._socket_file = socket_file
         elif sock is not None:
             options.pop('reuse_port')
             self._listener = await loop.create_server(self._connect, sock=sock, **options)
@@ -315,12 +333,15 @@ class Server:
             self._hub.is_closing = True
             if self._listener is not None:
                 self._listener.close()
+            if self._socket_file is not None:
+                self._socket_file.remove()
             self._closing = self._hub.loop.create_task(self._wind_up())
 
     async def wait_closed(self) -> None:
         """Wait until all connections are closed and all handlers have ended, after close().
 
-        Clients have `close_timeout` to answer GOODBYE, and handlers as long again before they are cancelled.
+        Clients have `close_timeout` to answer GOODBYE, and handlers as long again before they are cancelled. Those
+        that don't end then either are named in the log, and left.
         """
         if self._closing is not None:
             await asyncio.shield(self._closing)
@@ -339,18 +360,36 @@ class Server:
                 connection.start_close(1001)
         if self._reads_itself:
             hub.spawn(self._app.close_sessions())
+        patience = self._app.close_timeout
         # Clients have the time for GOODBYE, then for Close; the transport sees to both, this is for its failures.
-        await asyncio.wait([hub.wait_empty()], timeout=2 * self._app.close_timeout + 1)
-        while hub.connections or hub.tasks:
-            for connection in tuple(hub.connections):
-                connection.transport.abort()
-            if hub.tasks:
-                _, late = await asyncio.wait(tuple(hub.tasks), timeout=self._app.close_timeout)
-                for task in late:
-                    task.cancel()
-            else:
-                # A connection needs a turn of the loop to end, and some more if messages of its client wait.
-                await asyncio.sleep(0)
+        await asyncio.wait([hub.wait_empty()], timeout=2 * patience + 1)
+        # Handlers have as long to end, then to end when they are cancelled, and what cleans up after them too.
+        give_up = hub.loop.time() + 4 * patience + 1
+        while (hub.connections or hub.tasks) and hub.loop.time() < give_up:
+            self._abort_connections()
+            # A connection needs a turn of the loop to end, and some more if messages of its client wait.
+            _, late = await asyncio.wait([*hub.tasks, hub.wait_empty()], timeout=patience)
+            for task in hub.tasks.keys() & late:
+                task.cancel()
+        if hub.tasks:
+            logger.error(
+                'The server ends without handlers that go on although they have been cancelled: %.500r',
+                ', '.join(sorted(map(describe, hub.tasks))),
+            )
+
+    def _abort_connections(self) -> None:
+        for connection in tuple(self._hub.connections):
+            connection.transport.abort()
+
+    async def _cut_off(self) -> None:
+        """End now, whatever is under way."""
+        if self._closing is not None:
+            self._closing.cancel()
+        self._abort_connections()
+        for task in self._hub.tasks:
+            task.cancel()
+        # So that they get to know it.
+        await asyncio.wait([*self._hub.tasks, self._hub.wait_empty()], timeout=CUT_OFF_TIME)
 
     async def serve_forever(self) -> None:
         """Serve until cancelled; then close, and wait for the end of it."""
@@ -385,7 +424,7 @@ async def serve(
     - host, port: where to listen, as for loop.create_server(); port 0 takes a free one
     - path: one path or several; None serves every path. A request for another path gets 404.
     - sock: a bound socket to listen on, instead of host and port
-    - unix_path: the path of a Unix socket to listen on, instead of host and port
+    - unix_path: the path of a Unix socket to listen on, instead of host and port; its file is removed at the end
     - ssl: an ssl.SSLContext for TLS
     - backlog: connections that may wait to be accepted
     - reuse_port: whether several processes may listen on the port
@@ -415,11 +454,19 @@ async def serve(
 
 
 def run(app: Application, host: str | None, port: int | None, **options: Any) -> None:
-    """Serve until SIGINT or SIGTERM; then say GOODBYE to every session and return."""
+    """Serve until SIGINT or SIGTERM; then say GOODBYE to every session and return. A second signal ends it at once."""
     if options.get('sock') is not None or options.get('unix_path') is not None:
         host = port = None
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve_until_signal(app, host, port, options))
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    is_stuck = False
+    try:
+        is_stuck = runner.run(_serve_until_signal(app, host, port, options))
+    finally:
+        if is_stuck:
+            # The runner would wait for tasks that don't end.
+            runner.get_loop().close()
+        else:
+            runner.close()
 
 
 def _loop_factory() -> Any:
@@ -431,18 +478,40 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-async def _serve_until_signal(app: Application, host: str | None, port: int | None, options: dict[str, Any]) -> None:
+async def _serve_until_signal(app: Application, host: str | None, port: int | None, options: dict[str, Any]) -> bool:
+    """Serve; return whether tasks are left that do not end."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    asked, hurried = asyncio.Event(), asyncio.Event()
     server = await serve(app, host, port, **options)
+    handled = []
     for signum in (signal.SIGINT, signal.SIGTERM):
         try:
-            loop.add_signal_handler(signum, stop.set)
+            loop.add_signal_handler(signum, lambda: (hurried if asked.is_set() else asked).set())
         except (NotImplementedError, RuntimeError, ValueError):
             # Windows' loops have no signal handlers: Ctrl-C arrives as KeyboardInterrupt there. And a thread other
             # than the main one gets no signals.
             break
+        handled.append(signum)
     for listening in server.sockets:
         logger.info('Serving WAMP at %s.', listening.getsockname())
-    async with server:
-        await stop.wait()
+    try:
+        await asked.wait()
+    finally:
+        server.close()
+        closing = loop.create_task(server.wait_closed())
+        hurrying = loop.create_task(hurried.wait())
+        await asyncio.wait((closing, hurrying), return_when=asyncio.FIRST_COMPLETED)
+        hurrying.cancel()
+        if not closing.done():
+            logger.warning('The server ends at once, because it has been told so a second time.')
+            await server._cut_off()
+        for signum in handled:
+            # From here on a signal does what it does to any program.
+            loop.remove_signal_handler(signum)
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    if not (hurried.is_set() or rest & server._hub.tasks.keys()):
+        return False
+    for task in rest:
+        task.cancel()
+    _, stuck = await asyncio.wait(rest, timeout=CUT_OFF_TIME) if rest else (rest, rest)
+    return bool(stuck)

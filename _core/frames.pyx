@@ -47,7 +47,7 @@ cdef enum:
     DEFAULT_MAX_SIZE = 1048576
 
 
-cdef inline void unmask(
+cdef inline int unmask(
     unsigned char *target, const unsigned char *source, size_t size, const unsigned char *mask
 ) noexcept nogil:
     """Section 5.3, eight bytes at a time; memcpy because neither side need be aligned.
@@ -66,14 +66,16 @@ cdef inline void unmask(
     while position < size:
         target[position] = source[position] ^ mask[position & 3]
         position += 1
+    return 0
 
 
-cdef inline void turn_mask(unsigned char *mask, size_t size) noexcept nogil:
+cdef inline int turn_mask(unsigned char *mask, size_t size) noexcept nogil:
     """Make `mask` fit what comes after `size` bytes."""
     cdef unsigned char twice[8]
     memcpy(twice, mask, 4)
     memcpy(twice + 4, mask, 4)
     memcpy(mask, twice + (size & 3), 4)
+    return 0
 
 
 cdef inline uint64_t load_big_endian(const unsigned char *data, size_t size) noexcept nogil:
@@ -127,9 +129,10 @@ cdef class FrameReader:
     cdef unsigned char *unread_start(self) noexcept:
         return self._cursor
 
-    cdef void release(self) noexcept:
+    cdef int release(self) noexcept:
         if self._buffer != NULL and self._phase != IN_PAYLOAD and self._message_opcode == 0:
             self._free_buffer()
+        return 0
 
     cdef int next_event(self) except -1:
         cdef int step
@@ -360,11 +363,12 @@ cdef class FrameReader:
         self._buffer_room = room
         return 0
 
-    cdef void _free_buffer(self) noexcept:
+    cdef int _free_buffer(self) noexcept:
         PyMem_Free(self._buffer)
         self._buffer = NULL
         self._buffer_size = 0
         self._buffer_room = 0
+        return 0
 
     cdef int _fail(self, unsigned int close_code, const char *failure) noexcept:
         self._phase = FAILED

@@ -48,6 +48,7 @@ cdef class Hub:
         `owner` is the session that the task belongs to, or None; see cancel_tasks().
         """
         factory = self.loop.get_task_factory()
+        self.started_later = factory is not None or not self.eager
         if factory is not None:
             task = self.loop.create_task(coroutine, context=context)
         elif self.eager:

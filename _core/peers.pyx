@@ -136,7 +136,15 @@ cdef class WAMPPeer(WebSocketTransport):
         return self.inbox is None and self.held_size > 0
 
     cdef int on_resume(self) except -1:
+        self.awaits_steps = False
         return self.drain_held()
+
+    cdef bint is_early(self, object item) noexcept:
+        """Whether an item has to wait for the loop's next turn, so that handlers that don't wait can answer.
+
+        Nothing may be sent behind Close. Where tasks are eager, such handlers have answered already.
+        """
+        return self.awaits_steps and isinstance(item, PeerClose)
 
     # Messages, in order
 
@@ -151,7 +159,7 @@ cdef class WAMPPeer(WebSocketTransport):
         if type(item) is PeerClose and self.give_up_opening():
             return self.answer_close((<PeerClose> item).code)
         if self.job is None and not self.held:
-            if self.budget > 0 and not self.writing_paused:
+            if self.budget > 0 and not self.writing_paused and not self.is_early(item):
                 self.budget -= 1
                 return self.handle(item)
             self.schedule_resume()
@@ -192,6 +200,7 @@ cdef class WAMPPeer(WebSocketTransport):
             return self.run_in_order((<InOrder> work).work)
         context = self.session.context
         self.hub.start_task(work, None if context is None else context.copy(), self.session)
+        self.awaits_steps |= self.hub.started_later
         return 0
 
     cdef int handle_hello(self, object message) except -1:
@@ -272,7 +281,7 @@ cdef class WAMPPeer(WebSocketTransport):
             if self.writing_paused:
                 # resume_writing() comes back here.
                 return 0
-            if self.budget == 0:
+            if self.budget == 0 or self.is_early(self.held[0][0]):
                 return self.schedule_resume()
             item, size = self.held.popleft()
             self.held_size -= <size_t> size

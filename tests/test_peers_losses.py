@@ -217,3 +217,27 @@ def test_an_error_behind_a_job_ends_the_connection_and_nobody_hangs(run, caplog)
 
     run(main())
     assert sum('on purpose' in record.exc_text for record in caplog.records if record.exc_text) == 1
+
+
+@pytest.mark.parametrize('eager', [True, False])
+@pytest.mark.parametrize('end', ['GOODBYE', 'Close'])
+@pytest.mark.parametrize('count', [1, 200])
+def test_calls_in_the_read_of_the_end_are_answered(run, eager: bool, end: str, count: int) -> None:
+    """With tasks whose first step comes later too, as before Python 3.12."""
+
+    async def main() -> None:
+        if not eager:
+            run.loop.set_task_factory(lambda loop, work, **options: asyncio.Task(work, loop=loop, **options))
+        async with serving(make_app()) as server:
+            client = await server.join()
+            calls = client.pack(*([48, number, {}, 'echo'] for number in range(1, count + 1)))
+            last = client.pack(CLIENT_GOODBYE) if end == 'GOODBYE' else frame(CLOSE, close_payload(1000))
+            await client.send(calls + last)
+            for number in range(1, count + 1):
+                assert (await client.hear())[:2] == [50, number]
+            if end == 'GOODBYE':
+                assert (await client.hear())[0] == 6
+            else:
+                await client.expect_close(1000)
+
+    run(main())

@@ -66,7 +66,7 @@ cdef class FrameReader:
     cdef int next_event(self) except -1  # a FrameEvent; MemoryError when the buffer can't grow
     # Frees what the last event took, as next_event() does too. For a caller that stops before
     # FRAME_NEED_DATA.
-    cdef void release(self) noexcept
+    cdef int release(self) noexcept
     cdef size_t unread(self) noexcept
     cdef unsigned char *unread_start(self) noexcept
 
@@ -78,5 +78,5 @@ cdef class FrameReader:
     cdef int _finish_frame(self, unsigned char *payload, size_t size) noexcept
     cdef int _finish_close(self) noexcept
     cdef int _reserve(self, size_t size) except -1
-    cdef void _free_buffer(self) noexcept
+    cdef int _free_buffer(self) noexcept
     cdef int _fail(self, unsigned int close_code, const char *failure) noexcept

@@ -16,6 +16,7 @@ cdef class Hub:
     cdef list dirty
     cdef bint flush_scheduled
     cdef bint eager
+    cdef bint started_later         # whether the last task that was started has its first step on the next turn
 
     cdef object start_task(self, object coroutine, object context, object owner)
     cdef int note_lost(self) except -1

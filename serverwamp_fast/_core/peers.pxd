@@ -9,7 +9,9 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef object inbox               # where the application reads for itself: the deque that next_item() empties
     cdef object inbox_waiter
     cdef size_t held_size
+    cdef bint awaits_steps          # whether calls were started that have not had their first step
 
+    cdef bint is_early(self, object item) noexcept
     cdef bint give_up_opening(self) except -1
     cdef int take(self, object item, size_t size) except -1
     cdef int handle(self, object item) except -1

@@ -399,3 +399,10 @@ cdef class WAMPPeer(WebSocketTransport):
             return None
         self.inbox_waiter = self.hub.loop.create_future()
         return False, self.inbox_waiter
+
+    def stop_consuming(self):
+        """The consumer has come to its end: what it has not taken is dropped."""
+        self.inbox.clear()
+        self.held_size = 0
+        self.backlog = None
+        self.leave()

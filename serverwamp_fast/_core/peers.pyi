@@ -48,3 +48,6 @@ class WAMPPeer(WebSocketTransport):
 
         Raises WAMPMsgParseError for what is not a message.
         """
+
+    def stop_consuming(self) -> None:
+        """The consumer has come to its end: what it has not taken is dropped."""

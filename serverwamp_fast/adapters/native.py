@@ -294,6 +294,7 @@ class Server:
             peer.start_close(1011)
         finally:
             peer.start_close()
+            peer.stop_consuming()
 
     def open_session(self, peer: NativeConnection, message: Any) -> tuple[WAMPSession, Any]:
         session = self._app.new_session(peer, message[1], message[2], None)

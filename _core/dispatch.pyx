@@ -12,9 +12,11 @@ from .messages cimport (
 from .sessions cimport SessionCore
 from .states cimport (
     ACTION_CALL, ACTION_END, ACTION_IGNORE, ACTION_IN_ORDER, ACTION_REFUSE, ACTION_CANCEL,
-    ACTION_WAIT, STATE_OPEN, action_for,
+    ACTION_WAIT, STATE_CLOSING, STATE_OPEN, action_for,
 )
-from serverwamp_fast.errors import InvalidRequestError, PeerAbortedError, UnexpectedMessageError
+from serverwamp_fast.errors import (
+    InvalidRequestError, PeerAbortedError, UnexpectedMessageError, WAMPMsgParseError,
+)
 
 
 cdef class InOrder:
@@ -51,8 +53,15 @@ cdef object receive_message(SessionCore session, object message):
     cdef object work
     try:
         message = check_message(message)
-    except InvalidRequestError as error:
-        if session.state != STATE_OPEN or error.request_id is None:
+    except WAMPMsgParseError as error:
+        if session.state >= STATE_CLOSING and is_ignored(session.state, message):
+            return None
+        if session.state != STATE_OPEN or not isinstance(error, InvalidRequestError):
+            raise
+        if error.request_type == ERROR:
+            # It names the request that it answers. None was sent, so it is refused as any other.
+            return refuse(session, ERROR, message)
+        if error.request_id is None:
             raise
         if error.request_type == PUBLISH and not is_acknowledged(message):
             return None
@@ -90,6 +99,13 @@ cdef object in_order(object awaitable):
     return None if awaitable is None else InOrder(awaitable)
 
 
+cdef bint is_ignored(int state, object message) except -1:
+    """Return whether a message that doesn't have its form is one that nobody looks at in this state."""
+    if not isinstance(message, (list, tuple)) or not message or not isinstance(message[0], int):
+        return False
+    return 0 < message[0] < 128 and action_for(state, message[0]) == ACTION_IGNORE
+
+
 cdef bint is_acknowledged(object publish) except -1:
     """Return whether the client waits for an answer to its PUBLISH (WAMP BP, "Publishing")."""
     return publish[2].get('acknowledge') is True
@@ -112,8 +128,9 @@ cdef object refuse(SessionCore session, int code, object message):
         # YIELD and ERROR answer an INVOCATION, and none was sent.
         uri = 'wamp.error.invalid_argument'
         if code == ERROR:
-            request_type = message[1]
-            request_id = message[2]
+            # An id may be written as a float.
+            request_type = int(message[1])
+            request_id = int(message[2])
     return in_order(session.emit_error(request_type, request_id, uri, None, None))
 
 

@@ -96,6 +96,9 @@ cdef class WAMPPeer(WebSocketTransport):
             self.end_session()
             self.begin_close(1000, b'')
             return 0
+        if self.session is not None and self.session.state == STATE_OPEN:
+            # WELCOME is out; what runs is the session's own.
+            return 0
         self.refuse('wamp.error.timeout', f'No session was opened within {self.hub.open_timeout:g} seconds.')
         if self.job is not None:
             self.job.cancel()

@@ -20,6 +20,9 @@ from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
 
 logger = logging.getLogger('serverwamp_fast.session')
 
+cdef enum:
+    SENDING_LIMIT = 64      # messages that may wait for the client to read before nothing more is read from it
+
 cdef object RAW = object()  # in place of a Sending's topic: the args are a ready message
 
 
@@ -211,7 +214,8 @@ cdef class SessionCore:
         if self.state >= STATE_CLOSING:
             self.refuse_sending()
         if self.outlet is None:
-            return self.connection.send_msg(message)
+            awaitable = self.connection.send_msg(message)
+            return None if awaitable is None else Delivery(self, awaitable)
         self.outlet.put_payload(self.outlet.codec.encode_message(message))
         return None
 
@@ -266,6 +270,15 @@ cdef class SessionCore:
     def send_raw(self, msg):
         """Send a ready message, a sequence whose first element is the message code; await the result."""
         return Sending(self, RAW, msg, None, None)
+
+    @property
+    def is_congested(self):
+        """Whether so much waits for the client to read that nothing more should be read from it."""
+        return self.sending >= SENDING_LIMIT
+
+    def call_on_relief(self, callback):
+        """Call a function, once, when half of what may wait for the client to read is on its way."""
+        self.relief = callback
 
     def take_held_events(self, number):
         """Return the events held for a subscription so far, and hold none from now on if there are none."""
@@ -346,3 +359,42 @@ cdef class Sending(Steps):
                 return awaitable
             return self.session.outlet.wait_drained()
         return self.session.emit_event(self.topic, self.args, self.kwargs, self.trust_level)
+
+
+cdef class Delivery(Steps):
+    """One message that a connection takes: counts while the connection keeps the sender waiting."""
+
+    def __cinit__(self, SessionCore session, awaitable):
+        self.session = session
+        self.awaitable = awaitable
+
+    cdef object begin(self):
+        awaitable = self.awaitable
+        self.awaitable = None
+        self.session.sending += 1
+        return awaitable
+
+    cdef object returned(self, object value):
+        self.end()
+        return None
+
+    cdef object raised(self, object error):
+        self.end()
+        raise error
+
+    def close(self):
+        # What has not begun still has what it was given.
+        close = getattr(self.awaitable, 'close', None)
+        self.awaitable = None
+        if close is not None:
+            close()
+        Steps.close(self)
+
+    cdef int end(self) except -1:
+        cdef SessionCore session = self.session
+        session.sending -= 1
+        if session.relief is not None and session.sending <= SENDING_LIMIT // 2:
+            relief = session.relief
+            session.relief = None
+            relief()
+        return 0

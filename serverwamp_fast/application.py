@@ -16,15 +16,16 @@ from collections.abc import (
     Mapping,
     MutableMapping,
 )
+from contextlib import AsyncExitStack
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ._core.dispatch import Dispatch, InOrder, attach, receive
-from ._core.messages import CALL, check
-from ._core.states import ACTIONS, STATES, action
+from ._core.dispatch import Dispatch, attach
+from ._core.messages import CALL
 from .auth import CRAAuthRequirement, CRAResponse, verify_cra_response
-from .errors import ConnectionClosed, PeerAbortedError, WAMPMsgParseError
+from .driving import ConnectionDriver
+from .errors import ConnectionClosed
 from .events import SubscriptionHandler
 from .handlers import (
     default_protocol_goodbye_handler,
@@ -51,7 +52,7 @@ from .realm import (
     warn_of_old_name,
 )
 from .rpc import RPCHandler, RPCRouter
-from .session import WAMPSession
+from .session import WAMPSession, counts_as_error
 
 if TYPE_CHECKING:
     from .adapters.async_base import AsyncSupport
@@ -119,7 +120,6 @@ class Application:
         self._protocol_request_handlers.update(protocol_request_handlers or {})
         self._synchronize_requests = synchronize_requests
         self._active_sessions: set[WAMPSession] = set()
-        self._dispatches: dict[int, tuple[Any, Dispatch]] = {}
 
     def add_realm(self, realm: Realm) -> None:
         """Add a realm, or replace the one of the same URI."""
@@ -148,10 +148,10 @@ class Application:
         """Return how the realm's requests are handled, by what has been overridden up to now."""
         rpc_handler = self._protocol_request_handlers[WAMPRPCRequest]
         calls = realm.handle_rpc_call
-        key = (realm, rpc_handler, calls, getattr(calls, '__self__', None))
-        known = self._dispatches.get(id(realm))
-        if known is not None and known[0] == key:
-            return known[1]
+        key = (self, rpc_handler, calls, getattr(calls, '__self__', None))
+        # Kept by the realm: the application forgets realms that are replaced.
+        if realm._dispatch is not None and realm._dispatch[0] == key:
+            return realm._dispatch[1]
         delegated = set(self._delegated_codes())
         call_rules = None
         router = getattr(calls, '__self__', None)
@@ -164,7 +164,7 @@ class Application:
             call_rules = router.call_rules
             delegated.discard(CALL)
         dispatch = Dispatch(call_rules, self._delegate, delegated, self._synchronize_requests)
-        self._dispatches[id(realm)] = (key, dispatch)
+        realm._dispatch = (key, dispatch)
         return dispatch
 
     def _delegated_codes(self) -> list[int]:
@@ -192,7 +192,9 @@ class Application:
         except ConnectionClosed:
             # Of this client or, where the authenticator sends to others, of one of them.
             logger.debug('Session %s could not be authenticated.', session.id)
-        except Exception:
+        except BaseException as error:
+            if not counts_as_error(error, session):
+                raise
             logger.exception('Exception from an authenticator for session %s.', session.id)
         if session.is_closing:
             # GOODBYE has been said already, and is to be answered.
@@ -222,7 +224,9 @@ class Application:
                 await anext(lifespan)
             except StopAsyncIteration:
                 logger.error('Session lifespan handler %s ended without a yield.', handler)
-            except Exception:
+            except BaseException as error:
+                if not counts_as_error(error, session):
+                    raise
                 logger.exception('Exception from session lifespan handler %s.', handler)
             else:
                 started += 1
@@ -248,22 +252,37 @@ class Application:
         """Run the rest of the session's handlers: of subscriptions in the order of subscribing, then of its lifespan,
         the last to start first.
         """
-        for handler in session.subscription_exits():
-            await tear_down_handler(handler, 'subscription handler', session)
-        session.release_subscriptions()
         lifespans, session.lifespan_exits = session.lifespan_exits or (), None
-        for handler in reversed(lifespans):
-            await tear_down_handler(handler, 'session lifespan handler', session)
+        # The last one in is the first one to run, and none depends on how another one ends.
+        async with AsyncExitStack() as stack:
+            for handler in lifespans:
+                stack.push_async_callback(tear_down_handler, handler, 'session lifespan handler', session)
+            stack.callback(session.release_subscriptions)
+            for handler in reversed(session.subscription_exits()):
+                stack.push_async_callback(tear_down_handler, handler, 'subscription handler', session)
 
     async def _end_and_clean_up(self, session: WAMPSession) -> None:
         if self.end_session(session):
             await self.clean_up(session)
 
     async def close_sessions(self) -> None:
-        """Say GOODBYE to every client, for example when the server shuts down."""
+        """Say GOODBYE to every client, for example when the server shuts down, and ABORT to those that still wait
+        for WELCOME.
+        """
         async with self._async_support.launch_task_group() as tasks:
             for session in list(self._active_sessions):
-                await tasks.spawn(session.close, 'wamp.close.system_shutdown')
+                await tasks.spawn(session._run_task, self._shut_down, session)
+
+    async def _shut_down(self, session: WAMPSession) -> None:
+        if session.is_open:
+            await session.close('wamp.close.system_shutdown')
+        else:
+            await session.abort('wamp.close.system_shutdown')
+            session.stop_opening()
+
+    def is_stray(self, error: BaseException) -> bool:
+        """Whether an exception is a cancellation that was not meant for the current task."""
+        return self._async_support.is_stray(error)
 
     def close_later(self, connection: Any) -> Callable[[], None]:
         """Close a connection after close_timeout; return a function that prevents it."""
@@ -273,60 +292,13 @@ class Application:
 
     async def handle_connection(self, connection: Any) -> None:
         """Serve a connection until it ends: one session, or several one after another."""
-        # One iterator for the whole connection: the rest of a batch must not get lost between two sessions.
         msgs = connection.iterate_msgs()
         try:
-            while await self._serve_session(connection, msgs):
-                pass
+            await ConnectionDriver(self, connection, msgs).serve()
         finally:
             aclose = getattr(msgs, 'aclose', None)
             if aclose is not None:
                 await aclose()
-
-    async def _serve_session(self, connection: Any, msgs: AsyncIterator[Any]) -> bool:
-        """Serve one session, from HELLO on; return whether the client may open another one after it."""
-        deadline = monotonic() + self.open_timeout
-        message = await self._first_message(connection, msgs)
-        if message is None:
-            return False
-        async with self._async_support.launch_task_group() as tasks:
-            try:
-                session = self.new_session(connection, message[1], message[2], tasks)
-            except LookupError as error:
-                await self._abort(connection, 'wamp.error.no_such_realm', str(error))
-                return False
-            try:
-                return await self._run_session(session, msgs, deadline)
-            except ConnectionClosed:
-                logger.debug('Session %s disconnected before an answer could be sent.', session.id)
-                return False
-            finally:
-                await self._async_support.shield(self._end_and_clean_up, session)
-
-    async def _first_message(self, connection: Any, msgs: AsyncIterator[Any]) -> Any:
-        """Return the HELLO that the connection has to begin with, or None if it is over."""
-        stop_timer = self._async_support.call_later(
-            self.open_timeout, partial(self._abort_late, connection)
-        )
-        try:
-            message = check(await anext(msgs))
-            wanted = action(STATES['new'], message[0])
-        except StopAsyncIteration:
-            return None
-        except WAMPMsgParseError as error:
-            await self._abort(connection, error.error_uri, str(error))
-            return None
-        finally:
-            stop_timer()
-        if wanted == ACTIONS['open']:
-            return message
-        if wanted == ACTIONS['end']:
-            await connection.close()
-        else:
-            await self._abort(
-                connection, 'wamp.error.protocol_violation', 'A session starts with HELLO.'
-            )
-        return None
 
     async def handle_session(
         self, session: WAMPSession, msgs: AsyncIterator[Any] | None = None
@@ -335,64 +307,9 @@ class Application:
         another one on the same connection.
         """
         self._adopt(session)
-        return await self._run_session(session, msgs, monotonic() + self.open_timeout)
-
-    async def _run_session(
-        self, session: WAMPSession, msgs: AsyncIterator[Any] | None, deadline: float
-    ) -> bool:
         connection = session.connection
-        stop_timer = self._async_support.call_later(
-            max(deadline - monotonic(), 0), partial(self._abort_late, connection)
-        )
-        try:
-            if not await self.establish(session):
-                return False
-        finally:
-            stop_timer()
-        if msgs is None:
-            msgs = connection.iterate_msgs()
-        try:
-            async for message in msgs:
-                work = receive(session, message)
-                if work is None:
-                    continue
-                if not isinstance(work, InOrder):
-                    await _start(session.tasks, work)
-                    continue
-                await work.work
-                if session.has_peer_left and not session.is_open:
-                    if session.close_timer is None:
-                        return True
-                    # It was the server that began to say GOODBYE.
-                    await connection.close()
-                    return False
-        except PeerAbortedError as error:
-            logger.info('Session %s ends: %.500r', session.id, str(error))
-            session.mark_ended()
-            await connection.close()
-        except WAMPMsgParseError as error:
-            if session.is_closing:
-                # Nothing may follow GOODBYE (WAMP BP, "Session Closing").
-                logger.warning('Session %s broke the protocol while it closed: %.500r', session.id, str(error))
-                await connection.close()
-            else:
-                session.mark_ended()
-                await self._abort(connection, error.error_uri, str(error))
-        return False
-
-    async def _abort(self, connection: Any, uri: str, message: str) -> None:
-        """End a connection with ABORT, and one line in the log."""
-        # The text may quote the client, at any length.
-        logger.warning('A session is aborted with %s: %.500r', uri, message)
-        await connection.abort(uri, message)
-
-    async def _abort_late(self, connection: Any) -> None:
-        """End a connection whose client has used up its time."""
-        await self._abort(
-            connection,
-            'wamp.error.timeout',
-            f'No session was opened within {self.open_timeout:g} seconds.',
-        )
+        driver = ConnectionDriver(self, connection, aiter(connection.iterate_msgs() if msgs is None else msgs))
+        return await driver.run_session(session, monotonic() + self.open_timeout)
 
     async def default_protocol_subscribe_handler(
         self, request: WAMPSubscribeRequest, session: WAMPSession
@@ -567,15 +484,6 @@ class Application:
         from .adapters.native import run
 
         run(self, host, port, **options)
-
-
-async def _start(tasks: Any, work: Coroutine[Any, Any, None]) -> None:
-    """Start work of the core in a task group, which may be anything that has spawn()."""
-    spawn_eagerly = getattr(tasks, 'spawn_eagerly', None)
-    if spawn_eagerly is not None:
-        await spawn_eagerly(work)
-    else:
-        await tasks.spawn(lambda: work)
 
 
 __all__ = [

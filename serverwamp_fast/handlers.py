@@ -22,7 +22,7 @@ from .protocol import (
     unsubscribe_error_response_msg,
 )
 from .rpc import RPCErrorResult, RPCProgressReport, close_iterator, make_request
-from .session import WAMPSession
+from .session import WAMPSession, counts_as_error
 
 logger = logging.getLogger('serverwamp_fast.application')
 
@@ -124,7 +124,11 @@ async def subscribe(request: WAMPSubscribeRequest, session: WAMPSession) -> None
         # It sent to a client that has left: this one, as a rule, and then nobody hears the ERROR either.
         logger.info('The subscription handler for topic %.500s gave up: %s', request.topic, error)
         error_uri = 'wamp.error.runtime_error'
-    except Exception:
+    except BaseException as error:
+        if not counts_as_error(error, session):
+            # Nobody will run the handler to its end.
+            session.unsubscribe(sub_id)
+            raise
         logger.exception('Exception from subscription handler for topic %s', request.topic)
         error_uri = 'wamp.error.runtime_error'
     else:
@@ -169,7 +173,9 @@ async def tear_down_handler(
         await anext(handler_iter)
     except StopAsyncIteration:
         return
-    except Exception:
+    except BaseException as error:
+        if not counts_as_error(error, session):
+            raise
         logger.exception(
             'Exception from the rest of %s %s for session %s.', description, handler_iter, session.id
         )
@@ -179,7 +185,9 @@ async def tear_down_handler(
     )
     try:
         await close_iterator(handler_iter)
-    except Exception:
+    except BaseException as error:
+        if not counts_as_error(error, session):
+            raise
         logger.exception(
             'Exception from closing %s %s for session %s.', description, handler_iter, session.id
         )

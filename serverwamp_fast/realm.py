@@ -6,6 +6,7 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableSequence
 from typing import Any
 
+from ._core.dispatch import Dispatch
 from ._core.topics import TopicTable
 from .auth import CRAAuthRequirement
 from .events import TOPIC_ROUTES, SubscriptionHandler, TopicsRouter
@@ -48,6 +49,8 @@ class Realm:
         self._transport_authenticators: list[TransportAuthenticator] = []
         self._get_cra_requirement: CRARequirementProvider | None = None
         self._identify_cra_session: CRAIdentityProvider | None = None
+        # How an application handles the requests of its sessions, and what that was worked out from.
+        self._dispatch: tuple[Any, Dispatch] | None = None
 
     # Routes and arguments
 

@@ -74,6 +74,8 @@ class WAMPSession(SessionCore):
     auth_role: str | None = None
     auth_method: str | None = None
     auth_provider: str | None = None
+    # While the session is being opened, and whatever it waits for can be cancelled.
+    cancel_opening: Callable[[], None] | None = None
 
     # Tasks
 
@@ -87,7 +89,9 @@ class WAMPSession(SessionCore):
             await fn(*fn_args, **fn_kwargs)
         except ConnectionClosed:
             logger.debug('Session %s ended before %s could send.', self.id, _name_of(fn))
-        except Exception:
+        except BaseException as error:
+            if not counts_as_error(error, self):
+                raise
             logger.exception('Unhandled exception from %s in session %s.', _name_of(fn), self.id)
 
     # Authentication
@@ -154,6 +158,11 @@ class WAMPSession(SessionCore):
 
     # Ends
 
+    def stop_opening(self) -> None:
+        """Cancel the authenticators, if they are still at it."""
+        if self.cancel_opening is not None:
+            self.cancel_opening()
+
     async def abort(self, uri: str | None = None, message: str | None = None) -> None:
         """End the session, or refuse to open it: send ABORT and close the connection (WAMP BP, "ABORT")."""
         if self.has_ended or self.is_closing:
@@ -182,6 +191,17 @@ class WAMPSession(SessionCore):
             return
         if not self.has_peer_left and self.close_timer is None and self.app is not None:
             self.close_timer = self.app.close_later(self.connection)
+
+
+def counts_as_error(error: BaseException, session: Any) -> bool:
+    """Whether what a handler raised is an error of the handler, and not the end of the task that it runs in.
+
+    A handler that awaits a task that it has cancelled raises the cancellation of that task.
+    """
+    if isinstance(error, Exception):
+        return True
+    app = getattr(session, 'app', None)
+    return app is not None and app.is_stray(error)
 
 
 def _name_of(fn: Any) -> Any:

@@ -4,6 +4,8 @@ The same on the native server and on a connection of the user's own, which hands
 """
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -126,6 +128,23 @@ def test_routes_and_arguments_of_the_default_realm(run, clients: Clients) -> Non
             assert (await client.ask(32, 2, {}, 't'))[0] == 33
             (session,) = app._active_sessions
             assert session['fixed'] == 10
+
+    run(main())
+
+
+def test_a_realm_that_was_replaced_is_forgotten(run) -> None:
+    async def main() -> None:
+        app = make_app()
+        realm = wamp.Realm('r')
+        app.add_realm(realm)
+        async with Clients('own connection').of(app) as connect:
+            client = await connect()
+            assert (await client.ask(1, 'r', {'roles': {}}))[0] == 2
+        forgotten = weakref.ref(realm)
+        app.add_realm(wamp.Realm('r'))
+        del realm, client
+        gc.collect()
+        assert forgotten() is None
 
     run(main())
 

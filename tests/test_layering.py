@@ -1,6 +1,6 @@
 """The order of the modules: left may import right, never back.
 
-    adapters -> application -> realm, handlers -> session -> rpc, events -> routing -> protocol
+    adapters -> application -> driving -> realm, handlers -> session -> rpc, events -> routing -> protocol
     -> json, helpers, connection, auth -> _core -> errors, and other modules that import nothing
 
 What counts is what runs when a module is imported. A function may import from the left only where
@@ -24,6 +24,8 @@ LAYERS = [
     {'', '__main__'},
     {'adapters'},
     {'application'},
+    # Drives sessions for the application, and is told by it what they do.
+    {'driving'},
     {'realm', 'handlers'},
     {'session'},
     {'rpc', 'events'},

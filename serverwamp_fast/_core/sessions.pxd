@@ -23,6 +23,8 @@ cdef class SessionCore:
     cdef dict subscriptions             # topic -> Subscription and id -> Subscription
     cdef Outlet outlet                  # the connection, if it takes payloads at once
     cdef object dispatch                # how the session's requests are handled; see dispatch.pyx
+    cdef object relief                  # to be called when enough of what is being sent is on its way
+    cdef int sending                    # messages that a connection without an outlet is taking
     cdef int state
     cdef bint plain_sends
     cdef bint welcomed
@@ -44,3 +46,9 @@ cdef class Sending(Steps):
     cdef object args
     cdef object kwargs
     cdef object trust_level
+
+cdef class Delivery(Steps):
+    cdef SessionCore session
+    cdef object awaitable
+
+    cdef int end(self) except -1

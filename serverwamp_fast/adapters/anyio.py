@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 
 from .async_base import AsyncSupport, AsyncTaskGroup, runs_on_trio
 
@@ -39,6 +40,25 @@ class AnyioAsyncSupport(AsyncSupport):
         cls, delay: float, callback: Callable[[], Awaitable[Any]]
     ) -> Callable[[], None]:
         return find_running_support().call_later(delay, callback)
+
+    @classmethod
+    @asynccontextmanager
+    async def cancellable(cls) -> AsyncIterator[Callable[[], None]]:
+        with anyio.CancelScope() as scope:
+            yield scope.cancel
+
+    @classmethod
+    async def checkpoint(cls) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    @classmethod
+    def new_event(cls) -> anyio.Event:
+        return anyio.Event()
+
+    @classmethod
+    def is_stray(cls, error: BaseException) -> bool:
+        # anyio cancels asyncio's tasks by their own cancel(), so these know as well.
+        return find_running_support().is_stray(error)
 
 
 class AnyioTaskGroup(AsyncTaskGroup):

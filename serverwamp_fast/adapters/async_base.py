@@ -1,15 +1,25 @@
-"""What the application asks of an async library: groups of tasks, shields and timers.
+"""What the application asks of an async library: groups of tasks, shields, timers and the like.
 
-Subclass both classes to run an application on a library that has no module here.
+Subclass both classes to run an application on a library that has no module here. Only the abstract
+methods are needed; each of the others says what is missing without it.
 """
 
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Protocol
 
 TaskGroupManager = AbstractAsyncContextManager['AsyncTaskGroup']
+CancellableManager = AbstractAsyncContextManager[Callable[[], None]]
+
+
+class Event(Protocol):
+    """Something that happens once, for tasks to wait for."""
+
+    def set(self) -> object: ...
+
+    async def wait(self) -> object: ...
 
 
 class AsyncTaskGroup(ABC):
@@ -85,6 +95,46 @@ class AsyncSupport(ABC):
         working.
         """
         return _do_nothing
+
+    @classmethod
+    def cancellable(cls) -> CancellableManager | None:
+        """A context manager that provides a function. Called from any task, it cancels what runs
+        inside; the cancellation ends where the context does. When the context has been left, the
+        function does nothing.
+
+        Without an override there is none, and an authenticator runs as long as it wants to, even if
+        its client has left.
+        """
+        return None
+
+    @classmethod
+    async def checkpoint(cls) -> None:
+        """Lets the other tasks that can run do so first."""
+        async with cls.launch_task_group() as tasks:
+            await tasks.spawn(_do_nothing_later)
+
+    @classmethod
+    def new_event(cls) -> Event | None:
+        """An event that has not happened yet.
+
+        Without an override there is none, and the application goes on reading from clients that
+        don't read what it sends to them.
+        """
+        return None
+
+    @classmethod
+    def is_stray(cls, error: BaseException) -> bool:
+        """Whether `error` is a cancellation that was not meant for the current task.
+
+        On asyncio it comes from awaiting another task that was cancelled, and counts as an error of
+        the code that did. Elsewhere there is no such thing: what cancels, cancels the task that it
+        is raised in, and has to go on its way.
+        """
+        return False
+
+
+async def _do_nothing_later() -> None:
+    pass
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, None]:

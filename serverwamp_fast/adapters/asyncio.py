@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from .async_base import AsyncSupport, AsyncTaskGroup
@@ -52,6 +52,38 @@ class AsyncioAsyncSupport(AsyncSupport):
         cls, delay: float, callback: Callable[[], Awaitable[Any]]
     ) -> Callable[[], None]:
         return asyncio.get_running_loop().call_later(delay, _call_in_task, callback).cancel
+
+    @classmethod
+    @asynccontextmanager
+    async def cancellable(cls) -> AsyncIterator[Callable[[], None]]:
+        def cancel() -> None:
+            # Refused when it comes too late, or a second time.
+            with suppress(RuntimeError):
+                scope.reschedule(0)
+
+        # A deadline that is set to the past tells its own cancellation from others by itself.
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                yield cancel
+        except TimeoutError:
+            if not scope.expired():
+                raise
+
+    @classmethod
+    async def checkpoint(cls) -> None:
+        await asyncio.sleep(0)
+
+    @classmethod
+    def new_event(cls) -> asyncio.Event:
+        return asyncio.Event()
+
+    @classmethod
+    def is_stray(cls, error: BaseException) -> bool:
+        if not isinstance(error, asyncio.CancelledError):
+            return False
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
 
 
 class AsyncioTaskGroup(AsyncTaskGroup):

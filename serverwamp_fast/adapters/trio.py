@@ -46,6 +46,20 @@ class TrioAsyncSupport(AsyncSupport):
         )
         return waiting.cancel
 
+    @classmethod
+    @asynccontextmanager
+    async def cancellable(cls) -> AsyncIterator[Callable[[], None]]:
+        with trio.CancelScope() as scope:
+            yield scope.cancel
+
+    @classmethod
+    async def checkpoint(cls) -> None:
+        await trio.lowlevel.checkpoint()
+
+    @classmethod
+    def new_event(cls) -> trio.Event:
+        return trio.Event()
+
 
 class TrioTaskGroup(AsyncTaskGroup):
     """The tasks of a nursery. `cancel` cancels the nursery's scope, and with it who runs inside."""

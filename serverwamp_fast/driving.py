@@ -1,0 +1,231 @@
+"""Drives the sessions of connections that hand over messages one by one: of aiohttp, ASGI, websockets and of users.
+
+The native server has callbacks instead, see the core's `peers`; what its sessions do is the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ._core.dispatch import InOrder, receive
+from ._core.messages import check
+from ._core.states import ACTIONS, STATES, action
+from .errors import ConnectionClosed, PeerAbortedError, WAMPMsgParseError
+
+if TYPE_CHECKING:
+    from .adapters.async_base import CancellableManager
+    from .application import Application
+    from .session import WAMPSession
+
+logger = logging.getLogger('serverwamp_fast.application')
+
+# Messages of one connection after which the others get a turn: a batch may bring a great many at once.
+BUDGET = 64
+END = object()
+NOTHING = object()
+
+
+class ConnectionDriver:
+    """Drives the sessions of one connection, one after another.
+
+    `msgs` is one iterator for the whole connection: the rest of a batch must not get lost between two sessions.
+    """
+
+    def __init__(self, app: Application, connection: Any, msgs: AsyncIterator[Any]) -> None:
+        self._app = app
+        self._support = app._async_support
+        self._connection = connection
+        self._msgs = msgs
+        # What was read while a session was being opened: a message, END, or the error that reading ended with.
+        self._ahead: Any = NOTHING
+        self._count = 0
+
+    async def serve(self) -> None:
+        """Serve the connection until it ends."""
+        deadline = monotonic() + self._app.open_timeout
+        hello = await self._first_message()
+        if hello is None:
+            return
+        # The tasks are the connection's: a session that has ended may leave calls behind that take their time, and
+        # the next one doesn't wait for them.
+        async with self._support.launch_task_group() as tasks:
+            while hello is not None and await self._serve_session(hello, tasks, deadline):
+                deadline = monotonic() + self._app.open_timeout
+                hello = await self._first_message()
+
+    async def _first_message(self) -> Any:
+        """Return the HELLO that a session has to begin with, or None if the connection is over."""
+        stop_timer = self._support.call_later(self._app.open_timeout, self._abort_late)
+        try:
+            message = await self._next_message()
+            if message is END:
+                return None
+            message = check(message)
+            wanted = action(STATES['new'], message[0])
+        except WAMPMsgParseError as error:
+            await self._abort(error.error_uri, str(error))
+            return None
+        finally:
+            stop_timer()
+        if wanted == ACTIONS['open']:
+            return message
+        if wanted == ACTIONS['end']:
+            await self._connection.close()
+        else:
+            await self._abort('wamp.error.protocol_violation', 'A session starts with HELLO.')
+        return None
+
+    async def _serve_session(self, hello: Any, tasks: Any, deadline: float) -> bool:
+        """Serve one session; return whether the client may open another one after it."""
+        try:
+            session = self._app.new_session(self._connection, hello[1], hello[2], tasks)
+        except LookupError as error:
+            await self._abort('wamp.error.no_such_realm', str(error))
+            return False
+        try:
+            return await self.run_session(session, deadline)
+        except ConnectionClosed:
+            logger.debug('Session %s disconnected before an answer could be sent.', session.id)
+            return False
+        finally:
+            await self._support.shield(self._app._end_and_clean_up, session)
+
+    async def run_session(self, session: WAMPSession, deadline: float) -> bool:
+        """Open a session and run it until it ends; return whether that was by GOODBYE, after which the client may
+        open another one on the same connection.
+        """
+        if not await self._open(session, deadline):
+            return False
+        try:
+            while (message := await self._next_message()) is not END:
+                work = receive(session, message)
+                if isinstance(work, InOrder):
+                    await work.work
+                    if session.has_peer_left and not session.is_open:
+                        if session.close_timer is None:
+                            return True
+                        # It was the server that began to say GOODBYE.
+                        await self._connection.close()
+                        return False
+                elif work is not None:
+                    await _start(session.tasks, work)
+                self._count += 1
+                if self._count % BUDGET == 0:
+                    await self._support.checkpoint()
+                if session.is_congested:
+                    await self._wait_for_relief(session)
+        except PeerAbortedError as error:
+            logger.info('Session %s ends: %.500r', session.id, str(error))
+            session.mark_ended()
+            await self._connection.close()
+        except WAMPMsgParseError as error:
+            if session.is_closing:
+                # Nothing may follow GOODBYE (WAMP BP, "Session Closing").
+                logger.warning('Session %s broke the protocol while it closed: %.500r', session.id, str(error))
+                await self._connection.close()
+            else:
+                session.mark_ended()
+                await self._abort(error.error_uri, str(error))
+        return False
+
+    async def _next_message(self) -> Any:
+        """Return the next message, or END."""
+        ahead, self._ahead = self._ahead, NOTHING
+        if ahead is NOTHING:
+            return await anext(self._msgs, END)
+        if isinstance(ahead, Exception):
+            raise ahead
+        return ahead
+
+    async def _wait_for_relief(self, session: WAMPSession) -> None:
+        """Wait until the client reads what was sent to it: it doesn't get to ask for more before that."""
+        relief = self._support.new_event()
+        if relief is not None:
+            session.call_on_relief(relief.set)
+            await relief.wait()
+
+    # Opening
+
+    async def _open(self, session: WAMPSession, deadline: float) -> bool:
+        """Let the application establish a session within its time; return whether it goes on."""
+        stop_timer = self._support.call_later(
+            max(deadline - monotonic(), 0), partial(self._expire, session)
+        )
+        try:
+            realm = session.realm
+            scope = self._support.cancellable()
+            if scope is None or (realm.lets_everyone_in and not realm.session_lifespan_handlers):
+                # Nothing in there waits for anybody.
+                return await self._app.establish(session)
+            return await self._open_watched(session, scope)
+        finally:
+            stop_timer()
+
+    async def _open_watched(self, session: WAMPSession, scope: CancellableManager) -> bool:
+        """The same, until the client leaves. One message is read ahead, as that is how to notice it."""
+        established = False
+        failure = None
+        async with self._support.launch_task_group() as reading:
+            await reading.spawn(self._read_ahead, session)
+            try:
+                async with scope as session.cancel_opening:
+                    established = await self._app.establish(session)
+            except Exception as error:
+                # It would leave the group as an exception group.
+                failure = error
+            finally:
+                session.cancel_opening = None
+            if not established:
+                await reading.cancel()
+        if failure is not None:
+            raise failure
+        return established
+
+    async def _read_ahead(self, session: WAMPSession) -> None:
+        try:
+            self._ahead = await anext(self._msgs, END)
+        except (ConnectionClosed, WAMPMsgParseError) as error:
+            self._ahead = error
+        is_gone = self._ahead is END or isinstance(self._ahead, ConnectionClosed)
+        # Who has decided about the session already may have other things to do.
+        if is_gone and not (session.was_welcomed or session.has_ended):
+            logger.debug('The client left while session %s was being opened.', session.id)
+            session.stop_opening()
+
+    # Ends
+
+    async def _expire(self, session: WAMPSession) -> None:
+        """End a session that has used up its time, unless it is open."""
+        if session.is_open or session.is_closing or session.has_ended:
+            return
+        session.mark_ended()
+        # In a task that the connection waits for: the authenticator may take its time to be cancelled.
+        await session.spawn_task(
+            # WELCOME may be on its way, to a client that doesn't read. Nothing gets past it.
+            self._connection.close if session.was_welcomed else self._abort_late
+        )
+        session.stop_opening()
+
+    async def _abort_late(self) -> None:
+        """End a connection whose client has used up its time."""
+        seconds = self._app.open_timeout
+        await self._abort('wamp.error.timeout', f'No session was opened within {seconds:g} seconds.')
+
+    async def _abort(self, uri: str, message: str) -> None:
+        """End the connection with ABORT, and one line in the log."""
+        # The text may quote the client, at any length.
+        logger.warning('A session is aborted with %s: %.500r', uri, message)
+        await self._connection.abort(uri, message)
+
+
+async def _start(tasks: Any, work: Coroutine[Any, Any, None]) -> None:
+    """Start work of the core in a task group, which may be anything that has spawn()."""
+    spawn_eagerly = getattr(tasks, 'spawn_eagerly', None)
+    if spawn_eagerly is not None:
+        await spawn_eagerly(work)
+    else:
+        await tasks.spawn(lambda: work)

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 from ._core.dispatch import Dispatch, attach
 from ._core.messages import CALL
 from .auth import CRAAuthRequirement, CRAResponse, verify_cra_response
+from .default_realm import DefaultRealmSettings
 from .driving import ConnectionDriver
 from .errors import ConnectionClosed
-from .events import SubscriptionHandler
+from .events import SubscriptionHandler as SubscriptionHandler
 from .handlers import (
     default_protocol_goodbye_handler,
     default_protocol_rpc_handler,
@@ -51,7 +52,8 @@ from .realm import (
     TransportAuthenticator,
     warn_of_old_name,
 )
-from .rpc import RPCHandler, RPCRouter
+from .rpc import RPCHandler as RPCHandler
+from .rpc import RPCRouter
 from .session import WAMPSession, counts_as_error
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
-class Application:
+class Application(DefaultRealmSettings):
     """A WAMP application: its realms, how its sessions are run, and what serves it.
 
     - allow_default_realm: whether clients that ask for an unknown realm get the default one; otherwise they are
@@ -322,78 +324,6 @@ class Application:
     ) -> None:
         """Answer an UNSUBSCRIBE: run the rest of the topic's handler."""
         await unsubscribe(request, session)
-
-    # The default realm's settings, under the realm's names
-
-    @property
-    def _enabled_default_realm(self) -> Realm:
-        if self._default_realm is None:
-            raise RuntimeError(
-                'This application has no default realm, because of allow_default_realm=False. Set up a Realm and '
-                'add it with add_realm().'
-            )
-        return self._default_realm
-
-    def set_authentication_handler(self, handler: CoreAuthenticator) -> None:
-        """See Realm.set_authentication_handler()."""
-        self._enabled_default_realm.set_authentication_handler(handler)
-
-    def set_rpc_handler(self, handler: RPCHandler) -> None:
-        """See Realm.set_rpc_handler()."""
-        self._enabled_default_realm.set_rpc_handler(handler)
-
-    def set_subscription_handler(self, handler: SubscriptionHandler) -> None:
-        """See Realm.set_subscription_handler()."""
-        self._enabled_default_realm.set_subscription_handler(handler)
-
-    def add_transport_authenticator(self, authenticator: TransportAuthenticator) -> None:
-        """See Realm.add_transport_authenticator()."""
-        self._enabled_default_realm.add_transport_authenticator(authenticator)
-
-    def set_cra_handlers(
-        self, requirement_provider: CRARequirementProvider, identity_provider: CRAIdentityProvider
-    ) -> None:
-        """See Realm.set_cra_handlers()."""
-        self._enabled_default_realm.set_cra_handlers(requirement_provider, identity_provider)
-
-    def set_ticket_authenticator(self, authenticator: TicketAuthenticator) -> None:
-        """See Realm.set_ticket_authenticator()."""
-        self._enabled_default_realm.set_ticket_authenticator(authenticator)
-
-    def add_session_lifespan_handler(
-        self, handler: SessionLifespanHandler, authenticated_only: bool = True
-    ) -> None:
-        """See Realm.add_session_lifespan_handler()."""
-        self._enabled_default_realm.add_session_lifespan_handler(handler, authenticated_only)
-
-    def add_session_state_handler(
-        self, handler: SessionLifespanHandler, authenticated_only: bool = True
-    ) -> None:
-        """The old name of add_session_lifespan_handler()."""
-        warn_of_old_name('add_session_state_handler()', 'add_session_lifespan_handler()')
-        self._enabled_default_realm.add_session_lifespan_handler(handler, authenticated_only)
-
-    def set_default_arg(
-        self, arg_name: str, value: Any = None, factory: Callable[[], Any] | None = None
-    ) -> None:
-        """See Realm.set_default_arg()."""
-        self._enabled_default_realm.set_default_arg(arg_name, value, factory)
-
-    add_default_arg = set_default_arg
-
-    def add_rpc_routes(self, routes: Any) -> None:
-        """See Realm.add_rpc_routes()."""
-        self._enabled_default_realm.add_rpc_routes(routes)
-
-    def add_topic_routes(self, routes: Any) -> None:
-        """See Realm.add_topic_routes()."""
-        self._enabled_default_realm.add_topic_routes(routes)
-
-    def add_routes(self, routes: Any) -> None:
-        """See Realm.add_routes()."""
-        self._enabled_default_realm.add_routes(routes)
-
-    add_topics = add_topic_routes
 
     # Servers
 

@@ -191,3 +191,44 @@ def test_a_guest_of_asyncio_is_trio() -> None:
             assert (await outcome).unwrap() is TrioAsyncSupport
 
     asyncio.run(host())
+
+
+def test_a_cancellable_context_ends_its_own_cancellation(run: Run) -> None:
+    async def main() -> None:
+        supports = [AnyioAsyncSupport, find_running_support()]
+        for support in supports:
+            journal = []
+            async with support.launch_task_group() as tasks:
+                async with support.cancellable() as cancel:
+
+                    async def cancel_soon(cancel: Any = cancel) -> None:
+                        cancel()
+                        cancel()
+
+                    await tasks.spawn(cancel_soon)
+                    try:
+                        await anyio.sleep(60)
+                    except BaseException as error:
+                        assert not support.is_stray(error)
+                        journal.append('cancelled')
+                        raise
+                # Too late to have an effect.
+                cancel()
+                await support.checkpoint()
+                journal.append('went on')
+            assert journal == ['cancelled', 'went on']
+            assert not support.is_stray(ValueError())
+
+    run(main)
+
+
+def test_events_and_checkpoints(run: Run) -> None:
+    async def main() -> None:
+        for support in AnyioAsyncSupport, find_running_support():
+            event = support.new_event()
+            async with support.launch_task_group() as tasks:
+                await tasks.spawn(event.wait)
+                await support.checkpoint()
+                event.set()
+
+    run(main)

@@ -90,3 +90,13 @@ def test_timers_that_a_subclass_does_not_have_never_fire() -> None:
         assert cancel() is None
 
     asyncio.run(main())
+
+
+def test_what_is_not_overridden_is_left_out() -> None:
+    async def main() -> None:
+        assert OneByOneSupport.cancellable() is None
+        assert OneByOneSupport.new_event() is None
+        assert not OneByOneSupport.is_stray(asyncio.CancelledError())
+        await OneByOneSupport.checkpoint()
+
+    asyncio.run(main())

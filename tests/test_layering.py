@@ -1,7 +1,7 @@
 """The order of the modules: left may import right, never back.
 
-    adapters -> application -> driving -> realm, handlers -> session -> rpc, events -> routing -> protocol
-    -> json, helpers, connection, auth -> _core -> errors, and other modules that import nothing
+    adapters -> application -> driving, default_realm -> realm, handlers -> session -> rpc, events
+    -> routing -> protocol -> json, helpers, connection, auth -> _core -> errors, and other modules that import nothing
 
 What counts is what runs when a module is imported. A function may import from the left only where
 LATER says so. Imports for the type checker alone are free; where they go back, a failure mentions
@@ -24,8 +24,8 @@ LAYERS = [
     {'', '__main__'},
     {'adapters'},
     {'application'},
-    # Drives sessions for the application, and is told by it what they do.
-    {'driving'},
+    # Parts of the application: what drives its sessions, and its default realm's settings.
+    {'driving', 'default_realm'},
     {'realm', 'handlers'},
     {'session'},
     {'rpc', 'events'},

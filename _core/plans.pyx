@@ -26,6 +26,7 @@ cdef class Parameter:
         self.default = parameter.default
         self.has_default = parameter.default is not EMPTY
         self.target = annotation if isinstance(annotation, type) and annotation not in UNCONVERTED else None
+        self.counts = self.target is not None and issubclass(self.target, (bytes, bytearray))
         if parameter.kind is parameter.VAR_POSITIONAL:
             self.kind = KIND_VAR_POSITIONAL
         elif parameter.kind is parameter.VAR_KEYWORD:
@@ -45,6 +46,9 @@ cdef class Parameter:
         """Return the value as the annotated type. Raises InvalidArgumentError if it can't become one."""
         if self.target is None or isinstance(value, self.target):
             return value
+        if self.counts and isinstance(value, int):
+            # A caller's number would be the size of what is allocated, and zeros are nobody's data.
+            raise InvalidArgumentError(f'Argument {self.name} is not a valid {self.target.__name__}.')
         try:
             return self.target(value)
         except (TypeError, ValueError, ArithmeticError) as error:

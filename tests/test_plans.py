@@ -187,6 +187,34 @@ def test_values_that_can_not_be_converted(value: Any) -> None:
     assert refusal(variable, 1, x=value) == 'Argument x is not a valid int.'
 
 
+@pytest.mark.parametrize('value', [0, 5, True, 10**9, -1])
+def test_integers_are_not_binary_data(value: int) -> None:
+    """To bytes() they would be a size, which a caller is not to choose."""
+
+    class Key(bytes):
+        pass
+
+    for kind in bytes, bytearray, memoryview, Key:
+        said = f'Argument a is not a valid {kind.__name__}.'
+
+        def plain(a: kind) -> None: ...
+        def variable(*a: kind, **more: kind) -> None: ...
+
+        assert refusal(plain, value) == refusal(plain, a=value) == said
+        assert refusal(variable, b'', value) == said
+        assert refusal(variable, x=value) == f'Argument x is not a valid {kind.__name__}.'
+
+
+def test_conversion_to_binary_data() -> None:
+    def procedure(a: bytes, b: bytearray, c: memoryview) -> tuple:
+        return a, b, c
+
+    found = call(procedure, [1, 2], b'3', b'4')
+    assert found == (b'\1\2', bytearray(b'3'), memoryview(b'4'))
+    assert [type(value) for value in found] == [bytes, bytearray, memoryview]
+    assert refusal(procedure, 'text') == 'Argument a is not a valid bytes.'
+
+
 def test_the_reason_is_kept_as_the_cause() -> None:
     def plain(a: int) -> None: ...
     def variable(**more: int) -> None: ...

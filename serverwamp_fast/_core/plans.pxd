@@ -14,6 +14,7 @@ cdef class Parameter:
     cdef object default
     cdef object target          # the type to convert to, or None
     cdef bint has_default
+    cdef bint counts            # made from an integer, the type would be that many zeros: bytes, bytearray
     cdef ParameterKind kind
     cdef SpecialParameter special
 

@@ -94,7 +94,14 @@ cdef class SessionCore:
 
     @is_open.setter
     def is_open(self, bint value):
-        self.state = STATE_OPEN if value else STATE_ENDED
+        if value:
+            # What has ended, or has said GOODBYE, stays so.
+            if self.state == STATE_OPENING or self.state == STATE_CLOSING and self.is_set_aside:
+                self.state = STATE_OPEN
+                self.is_set_aside = False
+        elif self.state == STATE_OPEN:
+            self.state = STATE_CLOSING
+            self.is_set_aside = True
 
     # Item data
 
@@ -220,6 +227,8 @@ cdef class SessionCore:
         return None
 
     cdef int refuse_sending(self) except -1:
+        if self.state == STATE_CLOSING and self.is_set_aside:
+            return 0
         # After GOODBYE nothing may follow, and code that still holds the session must not write into a later
         # session of the connection.
         raise ConnectionClosed(f'Session {self.id} has ended.')
@@ -323,7 +332,7 @@ cdef class SessionCore:
 
     @property
     def is_closing(self):
-        return self.state == STATE_CLOSING
+        return self.state == STATE_CLOSING and not self.is_set_aside
 
     @property
     def was_welcomed(self):

@@ -287,6 +287,24 @@ def test_protocol_request_handlers(run) -> None:
     ]
 
 
+def test_a_protocol_request_handler_that_sets_is_open(run) -> None:
+    """As with 2.0.0: it decides what is taken from the client, not what is sent."""
+
+    async def main() -> None:
+        async def set_aside(request: Any, session: Any) -> None:
+            session.is_open = False
+            await session.send_raw(call_result_response_msg(request, ('the last',)))
+
+        app = add_echo(wamp.Application(protocol_request_handlers={WAMPRPCRequest: set_aside}))
+        async with serving(app) as server:
+            client = await server.join()
+            assert await client.call(1, 'anything') == ['the last']
+            await client.say([48, 2, {}, 'echo'], CLIENT_GOODBYE)
+            await client.expect_close(1000)
+
+    run(main())
+
+
 def test_a_protocol_request_handler_that_fails(run, caplog) -> None:
     async def main() -> None:
         async def fail(request: Any, session: Any) -> None:

@@ -124,6 +124,38 @@ def test_nothing_leads_back() -> None:
     assert flags(session) == 'has_ended'
 
 
+def test_is_open_can_be_set() -> None:
+    """As in 2.0.0, where it is an attribute: it decides what is taken from the client, not what may be sent."""
+    connection = RecordingConnection()
+    session = make_core(connection)
+    session.is_open = False
+    assert flags(session) == '', 'It was not open before.'
+    session.is_open = True
+    assert flags(session) == 'is_open'
+    session.is_open = False
+    assert flags(session) == ''
+    drive(session.send_raw([6, {}, 'wamp.close.goodbye_and_out']))
+    assert connection.sent == [[6, {}, 'wamp.close.goodbye_and_out']]
+    session.is_open = True
+    assert flags(session) == 'is_open'
+    session.is_open = False
+    session.mark_ended()
+    assert flags(session) == 'has_ended'
+    session.is_open = True
+    assert flags(session) == 'has_ended'
+    with pytest.raises(ConnectionClosed):
+        drive(session.send_raw([36]))
+
+
+def test_goodbye_is_not_taken_back_by_is_open() -> None:
+    session = make_core()
+    session.mark_open()
+    session.mark_closing()
+    for value in True, False:
+        session.is_open = value
+        assert flags(session) == 'is_closing'
+
+
 def test_welcomed_once() -> None:
     session = make_core()
     assert not session.was_welcomed

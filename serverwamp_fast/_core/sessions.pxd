@@ -29,6 +29,7 @@ cdef class SessionCore:
     cdef bint plain_sends
     cdef bint welcomed
     cdef bint peer_left
+    cdef bint is_set_aside              # the application has said `is_open = False`
 
     cdef Subscription find_subscription(self, object key)
     cdef Subscription add_subscription(self, str topic)

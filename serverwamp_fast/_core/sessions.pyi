@@ -38,7 +38,12 @@ class SessionCore:
     def tasks(self, group: Any) -> None: ...
     @property
     def is_open(self) -> bool:
-        """Whether WELCOME has been sent, no GOODBYE or ABORT since, and the client has not gone away."""
+        """Whether WELCOME has been sent, no GOODBYE or ABORT since, and the client has not gone away.
+
+        Setting it to False sends nothing: from then on everything from the client is ignored but its GOODBYE, which
+        ends the session, while the server can still send; close() ends it without GOODBYE, abort() with ABORT. Setting
+        it to True opens a session that waits for WELCOME, or that was set to False; one that has ended stays ended.
+        """
 
     @is_open.setter
     def is_open(self, value: bool) -> None: ...

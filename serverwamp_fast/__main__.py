@@ -10,12 +10,10 @@ import sys
 from typing import Any
 
 from . import __version__, install
-from .adapters.native import UnsuitableAsyncSupport
 from .application import Application
+from .errors import CannotServe, UnsuitableAsyncSupport
 
-
-class CannotServe(Exception):
-    """What the command line asks for can't be done. The text is a sentence that says why."""
+HOST, PORT = '127.0.0.1', 8080
 
 
 def parse_port(text: str) -> int:
@@ -29,6 +27,13 @@ def parse_port(text: str) -> int:
     return port
 
 
+def parse_path(text: str) -> str:
+    """Return the URL path that a text is."""
+    if not text.startswith('/'):
+        raise argparse.ArgumentTypeError(f'URL paths begin with a slash: say /{text}, not {text}')
+    return text
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog='serverwamp-fast', description='Serve WAMP from Python.')
@@ -36,42 +41,59 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest='command', required=True)
     serve = commands.add_parser('serve', help='serve an application on the native server')
     serve.add_argument('app', metavar='module:app', help='where the Application object is')
-    serve.add_argument('--host', default='127.0.0.1', help='the address to listen at (%(default)s)')
-    serve.add_argument('--port', type=parse_port, default=8080, help='the port to listen at (%(default)s)')
-    serve.add_argument('--unix', metavar='PATH', help='listen at a Unix socket instead')
-    serve.add_argument('--path', action='append', help='a URL path to serve; may be repeated (every path)')
+    serve.add_argument('--host', help=f'the address to listen at ({HOST})')
+    serve.add_argument('--port', type=parse_port, help=f'the port to listen at ({PORT})')
+    serve.add_argument('--unix', metavar='PATH', help='listen at a Unix socket instead of host and port')
+    serve.add_argument(
+        '--path', type=parse_path, action='append', help='a URL path to serve; may be repeated (every path)'
+    )
     serve.add_argument(
         '--alias', action='store_true', help='let the application import this package as serverwamp'
     )
+    serve.set_defaults(refuse=serve.error)
     return parser
 
 
 def load_application(name: str) -> Application:
     """Return the application that `module:app` names. Raises CannotServe, and what the module raises."""
     module_name, _, attributes = name.partition(':')
+    if module_name.endswith('.py') and os.path.isfile(module_name):
+        raise CannotServe(f'Name the module as an import statement does, without .py, not the file {module_name!r}.')
     if not module_name or not attributes or module_name.startswith('.'):
         raise CannotServe(f'Name the application as module:app; {name!r} is not of that form.')
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f'{module_name}.'.startswith(f'{error.name}.'):
-            raise
-        raise CannotServe(f'There is no module {error.name!r} to be found from {os.getcwd()}.') from error
+        if error.name is not None and f'{module_name}.'.startswith(f'{error.name}.'):
+            raise CannotServe(f'There is no module {error.name!r} to be found from {os.getcwd()}.') from error
+        if error.name == 'serverwamp':
+            raise CannotServe(
+                f'{module_name!r} imports serverwamp, which is not installed. With --alias it gets serverwamp_fast '
+                f'under that name.'
+            ) from error
+        raise
     for attribute in attributes.split('.'):
         if not hasattr(found, attribute):
             raise CannotServe(f'The module {module_name!r} has no {attributes!r}.')
         found = getattr(found, attribute)
     if not isinstance(found, Application):
-        raise CannotServe(
-            f'{name!r} is of the type {type(found).__name__}; an Application of serverwamp_fast is needed. An '
-            f'application that imports serverwamp is served with --alias.'
-        )
+        kind = type(found)
+        if any(base.__module__.partition('.')[0] == 'serverwamp' for base in kind.__mro__):
+            raise CannotServe(
+                f'{name!r} is an object of serverwamp, not of serverwamp_fast. With --alias the module gets '
+                f'serverwamp_fast when it imports serverwamp.'
+            )
+        raise CannotServe(f'{name!r} is of the type {kind.__name__}; an Application of serverwamp_fast is needed.')
     return found
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = build_parser().parse_args(argv)
+    if options.unix is not None and (options.host is not None or options.port is not None):
+        options.refuse('--unix is where to listen instead of --host and --port; leave these out, or --unix')
+    host = HOST if options.host is None else options.host
+    port = PORT if options.port is None else options.port
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s: %(message)s')
     sys.path.insert(0, os.getcwd())
     if options.alias:
@@ -82,9 +104,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f'serverwamp-fast: {error}', file=sys.stderr)
         return 2
     try:
-        app.run(options.host, options.port, unix_path=options.unix, path=options.path)
-    except OSError as error:
-        print(f'serverwamp-fast: The server can not listen there: {error}.', file=sys.stderr)
+        app.run(host, port, unix_path=options.unix, path=options.path)
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: of a host that can't be a name.
+        place = options.unix or f'{host} port {port}'
+        print(f'serverwamp-fast: The server can not listen at {place}: {error}.', file=sys.stderr)
         return 1
     except UnsuitableAsyncSupport as error:
         print(f'serverwamp-fast: {error}', file=sys.stderr)

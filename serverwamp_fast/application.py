@@ -410,7 +410,10 @@ class Application(DefaultRealmSettings):
         )
 
     def run(self, host: str | None = '127.0.0.1', port: int | None = 8080, **options: Any) -> None:
-        """Serve until SIGINT or SIGTERM, on uvloop where it is installed. Takes the options of serve()."""
+        """Serve until SIGINT or SIGTERM, on uvloop where it is installed. Takes the options of serve().
+
+        Where it serves is logged, or said on stderr if the program has not set up logging.
+        """
         from .adapters.native import run
 
         run(self, host, port, **options)

@@ -62,6 +62,14 @@ class FrameError(Exception):
         self.code = code
 
 
+class UnsuitableAsyncSupport(RuntimeError):
+    """The application's async support does not run on asyncio, as the native server does."""
+
+
+class CannotServe(Exception):
+    """What the command line asks for can't be done. The text is a sentence that says why."""
+
+
 class NoSuchRouteError(Exception):
     """No route is registered for a URI."""
 

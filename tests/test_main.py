@@ -18,7 +18,7 @@ from raw_client import CLIENT_GOODBYE, RawClient
 
 import serverwamp_fast as wamp
 from serverwamp_fast import __main__ as command_line
-from serverwamp_fast.adapters.native import UnsuitableAsyncSupport
+from serverwamp_fast.adapters.native import UnsuitableAsyncSupport, format_url
 
 APPLICATION = """
 import asyncio
@@ -92,6 +92,12 @@ app.run(port=0)
 print('after run()')
 '''
 
+PLAIN = """
+import application
+
+application.app.run(port=0, path=['/a', '/b'])
+"""
+
 THREADED = """
 import logging
 import threading
@@ -122,11 +128,14 @@ def place(tmp_path: Path) -> Path:
     for name, source in {
         'application': APPLICATION,
         'running': RUNNING,
+        'plain': PLAIN,
         'threaded': THREADED,
         'stubborn': STUBBORN,
         'aliased': ALIASED,
         'failing': "raise ValueError('on purpose')",
         'needing': 'import nothing_of_this_name',
+        'theirs': 'import serverwamp\napp = serverwamp.Application()',
+        'without': "import sys\nsys.modules['serverwamp'] = None\nimport serverwamp.rpc",
     }.items():
         (tmp_path / f'{name}.py').write_text(source)
     return tmp_path
@@ -149,7 +158,7 @@ class Child:
 
     async def connect(self) -> RawClient:
         """A client's connection, when the child has said where it listens."""
-        found = await self.expect(r"Serving WAMP at (?:\('([\d.]+)', (\d+)\)|(\S+))\.$")
+        found = await self.expect(r'Serving WAMP at ws://(?:([\d.]+):(\d+)/|unix:([^:]+):.+)\.$')
         if found[3]:
             sock, address = socket.socket(socket.AF_UNIX), found[3]
         else:
@@ -358,6 +367,18 @@ def test_a_port_that_is_taken(run, place: Path) -> None:
     run(main())
 
 
+@needs_signals
+def test_run_says_where_it_serves_without_logging(run, place: Path) -> None:
+    async def main() -> None:
+        async with started('plain.py', place=place) as child:
+            found = await child.expect(r'^Serving WAMP at ws://127.0.0.1:(\d+)/a, ws://127.0.0.1:(\d+)/b\.$')
+            assert found[1] == found[2] != '0'
+            child.process.terminate()
+            assert await child.end() == (0, '', found[0] + '\n')
+
+    run(main())
+
+
 def test_an_error_of_the_module_is_shown_whole(run, place: Path) -> None:
     async def main() -> None:
         for name, said in {
@@ -381,7 +402,7 @@ def inside(run, place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(place)
     monkeypatch.setattr(sys, 'path', list(sys.path))
     yield place
-    for name in 'application', 'failing', 'needing':
+    for name in 'application', 'failing', 'needing', 'theirs', 'without':
         sys.modules.pop(name, None)
 
 
@@ -397,6 +418,11 @@ def inside(run, place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ('application:nothing', "no 'nothing'"),
         ('application:Nested.nothing', "no 'Nested.nothing'"),
         ('application:number', 'Application of serverwamp_fast'),
+        ('application.py:app', 'without .py'),
+        ('./application.py:app', 'without .py'),
+        ('nowhere.py:app', "no module 'nowhere'"),
+        ('theirs:app', '--alias'),
+        ('without:app', '--alias'),
     ],
 )
 def test_applications_that_are_none(inside: Path, capsys, name: str, said: str) -> None:
@@ -418,6 +444,9 @@ def test_applications_that_are_none(inside: Path, capsys, name: str, said: str) 
         ['serve', 'application:app', '--port', '65536'],
         ['serve', 'application:app', '--port=-1'],
         ['serve', 'application:app', '--nothing'],
+        ['serve', 'application:app', '--path', 'ws'],
+        ['serve', 'application:app', '--unix', 'wamp.sock', '--port', '8080'],
+        ['serve', 'application:app', '--unix', 'wamp.sock', '--host', '127.0.0.1'],
     ],
 )
 def test_command_lines_that_are_none(inside: Path, capsys, arguments: list[str]) -> None:
@@ -427,7 +456,20 @@ def test_command_lines_that_are_none(inside: Path, capsys, arguments: list[str])
     captured = capsys.readouterr()
     assert captured.err.startswith('usage: serverwamp-fast')
     assert 'error: ' in captured.err
-    assert 'parse_port' not in captured.err
+    assert 'parse_' not in captured.err
+
+
+@pytest.mark.parametrize(
+    'options',
+    [['--unix', 'nowhere/wamp.sock'], ['--unix', 'x' * 200], ['--host', 'no.such.host.invalid'], ['--host', 'a..b']],
+    ids=lambda options: ' '.join(options)[:20],
+)
+def test_places_that_are_none(inside: Path, capsys, options: list[str]) -> None:
+    assert command_line.main(['serve', 'application:app', *options]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ''
+    assert captured.err.startswith(f'serverwamp-fast: The server can not listen at {options[1]}')
+    assert captured.err.count('\n') == 1
 
 
 def test_version(inside: Path, capsys) -> None:
@@ -471,6 +513,12 @@ def test_run_refuses_a_port_that_is_none(inside: Path) -> None:
             wamp.Application().run(port=port)
 
 
+def test_run_refuses_a_path_that_is_none(inside: Path) -> None:
+    for path in 'ws', ['/a', 'ws'], '':
+        with pytest.raises(ValueError, match='begins with a slash'):
+            wamp.Application().run(port=0, path=path)
+
+
 def test_run_takes_a_socket_instead_of_its_default_port(inside: Path) -> None:
     """The socket is used: a closed one is refused by the loop."""
     sock = socket.socket()
@@ -478,3 +526,24 @@ def test_run_takes_a_socket_instead_of_its_default_port(inside: Path) -> None:
     with pytest.raises((OSError, ValueError)) as refusal:
         wamp.Application().run(sock=sock)
     assert 'Say where' not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ('family', 'address', 'url'),
+    [
+        (socket.AF_INET, ('0.0.0.0', 80), 'ws://0.0.0.0:80/ws'),
+        (socket.AF_INET6, ('::1', 80, 0, 0), 'ws://[::1]:80/ws'),
+        (getattr(socket, 'AF_UNIX', None), '/run/wamp', 'ws://unix:/run/wamp:/ws'),
+        (getattr(socket, 'AF_UNIX', None), b'\0wamp', 'ws://unix:@wamp:/ws'),
+    ],
+)
+def test_urls(inside: Path, family: Any, address: Any, url: str) -> None:
+    class Listening:
+        def __init__(self) -> None:
+            self.family = family
+
+        def getsockname(self) -> Any:
+            return address
+
+    assert format_url(Listening(), '/ws', is_secure=False) == url
+    assert format_url(Listening(), '/ws', is_secure=True) == url.replace('ws:', 'wss:', 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import re
 import signal
 import sys
@@ -23,7 +24,8 @@ from .._core.hubs import Hub
 from .._core.peers import WAMPPeer
 from ..application import Application
 from ..connection import Connection
-from ..errors import ConnectionClosed
+from ..errors import ConnectionClosed, UnsuitableAsyncSupport
+from ..helpers import format_sockaddr
 from ..protocol import abort_msg
 from ..session import WAMPSession
 from .async_base import AsyncTaskGroup
@@ -45,10 +47,6 @@ NO_SUBPROTOCOL = (
 BODY_HEADERS = re.compile(rb'(?<=\n)(content-length|transfer-encoding):[^\n]*\n', re.IGNORECASE)
 CUT_OFF_TIME = 1.0  # seconds that cancelled tasks have at the second signal
 UPGRADE = re.compile(rb'\nupgrade:', re.IGNORECASE)
-
-
-class UnsuitableAsyncSupport(RuntimeError):
-    """The application's async support does not run on asyncio, as the native server does."""
 
 
 class Handshake:
@@ -430,8 +428,8 @@ async def serve(
     - backlog: connections that may wait to be accepted
     - reuse_port: whether several processes may listen on the port
 
-    Raises OSError if it can't listen there, ValueError if the arguments exclude each other or the port is none,
-    and UnsuitableAsyncSupport, a RuntimeError, if the application's async support does not run on asyncio.
+    Raises OSError if it can't listen there, ValueError if the arguments exclude each other or the port or a path is
+    none, and UnsuitableAsyncSupport, a RuntimeError, if the application's async support does not run on asyncio.
     """
     if sum((sock is not None, unix_path is not None, port is not None)) != 1:
         raise ValueError('Say where to listen: with host and port, with sock, or with unix_path.')
@@ -444,6 +442,9 @@ async def serve(
             'hypercorn, or websockets_handler() with the trio server of websockets.'
         )
     paths = (path,) if isinstance(path, str) else path
+    for served in paths or ():
+        if not served.startswith('/'):
+            raise ValueError(f'The path of a URL begins with a slash; {served!r} does not.')
     options: dict[str, Any] = {'ssl': ssl, 'backlog': backlog, 'reuse_port': reuse_port}
     if ssl is not None:
         # Until its handshake is done, TLS keeps a connection to itself.
@@ -479,6 +480,29 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
+def announce(server: Server, path: str | Collection[str] | None, is_secure: bool) -> None:
+    """Tell the user where a server serves: in the log, or on stderr if nobody has set up logging."""
+    paths = (path,) if isinstance(path, str) else path or ('/',)
+    places = ', '.join(
+        format_url(listening, path, is_secure) for listening in server.sockets for path in paths
+    )
+    if logger.hasHandlers():
+        logger.info('Serving WAMP at %s.', places)
+    else:
+        print(f'Serving WAMP at {places}.', file=sys.stderr, flush=True)
+
+
+def format_url(listening: Any, path: str, is_secure: bool) -> str:
+    """Return the URL of a path behind a listening socket."""
+    scheme = 'wss' if is_secure else 'ws'
+    address = listening.getsockname()
+    if not isinstance(address, tuple):
+        # A Unix socket, written as proxies write it. Linux has abstract ones too: NUL, shown as @, and a name.
+        place = os.fsdecode(address).replace('\0', '@', 1)
+        return f'{scheme}://unix:{place}:{path}'
+    return f'{scheme}://{format_sockaddr(listening.family, address)}{path}'
+
+
 async def _serve_until_signal(app: Application, host: str | None, port: int | None, options: dict[str, Any]) -> bool:
     """Serve; return whether tasks are left that do not end."""
     loop = asyncio.get_running_loop()
@@ -493,8 +517,7 @@ async def _serve_until_signal(app: Application, host: str | None, port: int | No
             # than the main one gets no signals.
             break
         handled.append(signum)
-    for listening in server.sockets:
-        logger.info('Serving WAMP at %s.', listening.getsockname())
+    announce(server, options.get('path'), is_secure=options.get('ssl') is not None)
     try:
         await asked.wait()
     finally:

@@ -1,6 +1,6 @@
 """WAMP beside ordinary HTTP routes in one aiohttp application, which share a counter.
 
-    pip install 'serverwamp-fast[aiohttp]'
+    pip install '.[aiohttp]'    # in a clone of the repository
     python examples/aiohttp_app.py [--host HOST] [--port PORT]
 
     curl http://127.0.0.1:8080/count            the number

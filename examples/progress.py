@@ -1,5 +1,6 @@
 """A call that reports its progress.
 
+    pip install .    # in a clone of the repository
     python examples/progress.py [--host HOST] [--port PORT]
 
 The procedure `demo.count` takes a number and reports every step to callers that ask for

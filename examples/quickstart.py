@@ -1,9 +1,10 @@
 """Calls, events and session data, on the native server.
 
+    pip install .    # in a clone of the repository
     python examples/quickstart.py [--host HOST] [--port PORT]
 
-Then, in another terminal, `python examples/quickstart_client.py`, or both at once: `ci/demo`.
-Ctrl-C ends it.
+Then, in another terminal, `python examples/quickstart_client.py`, which wants autobahn. `ci/demo` does
+all of it, installation included. Ctrl-C ends it.
 """
 
 import argparse

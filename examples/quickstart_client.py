@@ -1,5 +1,6 @@
 """Talks to examples/quickstart.py with autobahn, a WAMP client from PyPI, and prints what came.
 
+    pip install 'autobahn>=26.10'
     python examples/quickstart_client.py [--host HOST] [--port PORT]
 
 It keeps trying for some seconds if the server isn't there yet. Exit status 0: all came that should.
@@ -8,8 +9,11 @@ It keeps trying for some seconds if the server isn't there yet. Exit status 0: a
 import argparse
 import asyncio
 
-from autobahn.asyncio.component import Component
-from autobahn.wamp.exception import ApplicationError
+try:
+    from autobahn.asyncio.component import Component
+    from autobahn.wamp.exception import ApplicationError
+except ModuleNotFoundError as error:
+    raise SystemExit(f'This client needs autobahn; pip install autobahn. ({error})') from None
 
 
 async def talk(session):

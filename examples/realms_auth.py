@@ -1,5 +1,6 @@
 """Three realms: one for everybody, one for those with a session cookie, one for those with a key.
 
+    pip install .    # in a clone of the repository
     python examples/realms_auth.py [--host HOST] [--port PORT]
 
 Clients join the realm `guests`, `customers` (the opening request carries the cookie `shop=c-17`) or

@@ -1,6 +1,6 @@
 """An ASGI application whose handlers run on Trio, under Hypercorn.
 
-    pip install 'serverwamp-fast[trio,hypercorn]'
+    pip install '.[trio,hypercorn]'    # in a clone of the repository
     python examples/trio_hypercorn.py [--host HOST] [--port PORT]
 
 The procedure `demo.race` starts several tasks in a nursery and tells in which order they finished.

@@ -84,6 +84,13 @@ def interpret(value: Any) -> RPCResult | RPCErrorResult:
         return RPCResult(args=(value,))
     if isinstance(value, Sequence):
         return RPCResult(args=value)
+    kind = type(value)
+    if kind.__name__ in ('RPCResult', 'RPCErrorResult', 'RPCProgressReport'):
+        # As a rule that of serverwamp, in a module whose import has not been changed.
+        raise TypeError(
+            f'A procedure returned the {kind.__name__} of {kind.__module__}. Import it from {__name__}: '
+            f'classes of another package are not mixed with those of this one.'
+        )
     raise TypeError(
         f'A procedure returned {type(value).__name__}. Return an RPCResult, an RPCErrorResult, a mapping, a '
         f'sequence, a string, bytes, a number, a bool or None.'

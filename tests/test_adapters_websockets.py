@@ -88,7 +88,9 @@ class WebsocketsServerChecks(ServerChecks):
         on.run(main())
 
     @pytest.mark.parametrize('server_offers', [None, ['chat']])
-    def test_a_websocket_without_a_subprotocol_is_closed(self, on, server_offers: Any) -> None:
+    def test_a_websocket_without_a_subprotocol_is_closed(
+        self, on, server_offers: Any, caplog
+    ) -> None:
         """As when `subprotocols` was forgotten, or is there for other handlers as well."""
         echo = Echo()
 
@@ -102,6 +104,10 @@ class WebsocketsServerChecks(ServerChecks):
 
         on.run(main())
         assert not echo.connections
+        if server_offers is None:
+            assert_one_line(caplog, 'subprotocols=SUPPORTED_WS_PROTOCOLS', adapter.__name__)
+        else:
+            assert not caplog.records
 
     @pytest.mark.parametrize(
         ('payload', 'code'), [(b'["\xff"]', '1007'), (b'x' * (2**20 + 1), '1009')]

@@ -125,6 +125,12 @@ def test_results_are_what_they_are(result: Any) -> None:
     assert interpret(result) is result
 
 
+@pytest.mark.parametrize('name', ['RPCResult', 'RPCErrorResult', 'RPCProgressReport'])
+def test_results_of_serverwamp_are_refused_with_a_hint(name: str) -> None:
+    with pytest.raises(TypeError, match=rf'the {name} of serverwamp\.rpc\. .* serverwamp_fast\.rpc'):
+        interpret(object.__new__(getattr(theirs, name)))
+
+
 def test_make_request() -> None:
     session = open_session()
     assert make_request(1, session, 'a', (2,), None, {}) == RPCRequest(1, session, 'a', (2,), {})

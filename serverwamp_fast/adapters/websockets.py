@@ -47,6 +47,13 @@ async def connection_for_websocket(
         TrioWebsocketsConnection if is_trio(ws) else WebsocketsConnection
     )
     if ws.subprotocol not in SUPPORTED_WS_PROTOCOLS:
+        if ws.subprotocol is None:
+            # Where the server has subprotocols, the library refuses clients that offer none of them.
+            logger.warning(
+                'Closed a WebSocket that has no subprotocol. Start the server with subprotocols='
+                'SUPPORTED_WS_PROTOCOLS, which is in %s.',
+                __name__,
+            )
         # A client that names no serializer can't be understood.
         await kind.close_websocket(ws, PROTOCOL_ERROR, 'A supported WAMP subprotocol is required.')
         return None

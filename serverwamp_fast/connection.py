@@ -1,7 +1,7 @@
 """What the application needs of a transport: messages in, messages out, and an end.
 
 A `Connection` is the seam for transports of any kind; applications may bring their own. The
-transports of this package are `PayloadConnection`s: they move encoded payloads, one per WebSocket
+transports of this package are of the class `PayloadConnection`: they move encoded payloads, one per WebSocket
 message, and leave the messages inside to a codec, so that a payload that was encoded once can be
 sent to many of them.
 """

@@ -1,0 +1,103 @@
+"""What the documentation says of a client's session, held with a server: the blocks marked `wamp`.
+
+Lines at the margin are what the client sends, indented ones what it is answered:
+
+    join REALM                      welcome | abort URI
+    call URI [args] {kwargs}        result [args] {kwargs} | error URI [args] {kwargs}
+    call-with-progress URI ...      progress [args] {kwargs}, and then as for call
+    subscribe TOPIC                 subscribed | error URI, and whenever one comes: event TOPIC [args] {kwargs}
+    unsubscribe TOPIC               unsubscribed
+
+Where `join` is missing, the client has joined the realm `demo`.
+"""
+
+import json
+from typing import Any
+
+from raw_client import HELLO, RawClient
+
+WELCOME, ABORT, ERROR, RESULT = 2, 3, 8, 50
+SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, EVENT, CALL = 32, 33, 34, 35, 36, 48
+
+
+def parse_line(line: str) -> list[Any]:
+    """Return a line's words and values: 'result [1] {"a": 2}' is ['result', [1], {'a': 2}]."""
+    words: list[Any] = []
+    rest = line.strip()
+    while rest:
+        if rest[0] in '[{':
+            value, end = json.JSONDecoder().raw_decode(rest)
+            words.append(value)
+        else:
+            end = len(rest.partition(' ')[0])
+            words.append(rest[:end])
+        rest = rest[end:].strip()
+    return words
+
+
+def with_args(words: list[Any]) -> list[Any]:
+    """Return a line's words as a message has them: keyword values are preceded by positional ones."""
+    if isinstance(words[-1], dict) and not isinstance(words[-2], list):
+        return [*words[:-1], [], words[-1]]
+    return words
+
+
+class Conversation:
+    """A client that says and expects what a block says, line by line."""
+
+    def __init__(self, client: RawClient) -> None:
+        self.client = client
+        self.request = 0
+        self.topics: dict[int, str] = {}
+        self.asked_for = ''
+
+    async def hold(self, block: str) -> None:
+        if not block.startswith('join '):
+            await self.say('join', 'demo')
+            await self.expect('welcome', line='join demo')
+        for line in block.splitlines():
+            if line.startswith(' '):
+                await self.expect(*parse_line(line), line=line)
+            else:
+                await self.say(*parse_line(line))
+
+    async def say(self, verb: str, subject: str, *values: Any) -> None:
+        if verb == 'join':
+            message = [HELLO[0], subject, HELLO[2]]
+        else:
+            self.request += 1
+            self.asked_for = subject
+            if verb == 'subscribe':
+                message = [SUBSCRIBE, self.request, {}, subject]
+            elif verb == 'unsubscribe':
+                (number,) = (number for number, topic in self.topics.items() if topic == subject)
+                message = [UNSUBSCRIBE, self.request, number]
+            else:
+                options = {'call': {}, 'call-with-progress': {'receive_progress': True}}[verb]
+                message = [CALL, self.request, options, *with_args([subject, *values])]
+        await self.client.say(message)
+
+    async def expect(self, *expected: Any, line: str) -> None:
+        heard = await self.client.hear()
+        assert self.describe(heard) == with_args(list(expected)), f'{line!r}: {heard}'
+
+    def describe(self, message: Any) -> list[Any]:
+        """Return a message of the server as the words and values of a line."""
+        code, *rest = message
+        if code == WELCOME:
+            return ['welcome']
+        if code == ABORT:
+            return ['abort', rest[1]]
+        if code == EVENT:
+            return ['event', self.topics[rest[0]], *rest[3:]]
+        if code == ERROR:
+            assert rest[1] == self.request
+            return ['error', *rest[3:]]
+        assert rest[0] == self.request
+        if code == SUBSCRIBED:
+            self.topics[rest[1]] = self.asked_for
+            return ['subscribed']
+        if code == UNSUBSCRIBED:
+            return ['unsubscribed']
+        assert code == RESULT
+        return ['progress' if rest[1].get('progress') else 'result', *rest[2:]]

@@ -1,0 +1,104 @@
+"""What the documentation shows: its Python runs, and clients get what it says they get.
+
+The blocks of a page marked `python` are one module, in the order of the page. Those marked `wamp` are then
+held with the `app` of that module on the native server, each in a session of its own.
+"""
+
+import importlib.util
+import re
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conversations import Conversation
+from raw_client import serving
+
+import serverwamp_fast as wamp
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+# What the blocks of some pages import beside the package's own requirements.
+OPTIONAL = ('aiohttp', 'trio')
+
+
+def find_blocks(page: Path, language: str) -> list[tuple[int, str]]:
+    """Return the page's blocks of a language, each with the number of its first line."""
+    text = page.read_text(encoding='utf-8')
+    return [
+        (text.count('\n', 0, found.start(1)) + 1, found[1])
+        for found in re.finditer(rf'^```{language}\n(.*?)^```$', text, re.DOTALL | re.MULTILINE)
+    ]
+
+
+def run_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[types.ModuleType, list[Any]]:
+    """Run a page's Python. Returns the module, and the applications that app.run() would have served."""
+    module = types.ModuleType('page')
+    served: list[Any] = []
+    monkeypatch.setattr(wamp.Application, 'run', lambda app, *args, **options: served.append(app))
+    # The classes that a block makes look for their module.
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for line, block in find_blocks(page, 'python'):
+        exec(compile('\n' * (line - 1) + block, page, 'exec', dont_inherit=True), vars(module))
+    return module, served
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_page(run, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OPTIONAL:
+        if name in page.read_text(encoding='utf-8') and importlib.util.find_spec(name) is None:
+            pytest.skip(f'{name} is not installed')
+    module, _ = run_page(page, monkeypatch)
+
+    async def main() -> None:
+        async with serving(module.app) as server:
+            for line, block in find_blocks(page, 'wamp'):
+                client = await server.connect()
+                try:
+                    await Conversation(client).hold(block)
+                except AssertionError as error:
+                    raise AssertionError(f'{page.name}, the conversation in line {line}: {error}') from error
+                client.close()
+
+    if find_blocks(page, 'wamp'):
+        run(main())
+
+
+def test_the_readmes_ten_lines(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, (app,) = run_page(ROOT / 'README.md', monkeypatch)
+
+    async def main() -> None:
+        async with serving(app) as server:
+            client = await server.join()
+            assert await client.call(1, 'demo.add', 2, 3) == [5]
+
+    run(main())
+
+
+def test_conversations_fail_when_they_should(run) -> None:
+    """The check itself: another answer, another order, a line too many."""
+    app = wamp.Application(open_timeout=0.5)
+    calls = wamp.RPCRouteSet()
+
+    @calls.route('echo')
+    async def echo(*args: Any) -> Any:
+        return args
+
+    app.add_rpc_routes(calls)
+
+    async def main() -> None:
+        async with serving(app) as server:
+            for block in (
+                'call echo [1]\n  result [2]\n',
+                'call echo [1]\n  result [1] {"a": 2}\n',
+                'call echo [1]\n  error wamp.error.runtime_error\n',
+                'call nothing\n  result\n',
+                'join demo\n  abort wamp.error.no_such_realm\n',
+            ):
+                client = await server.connect()
+                with pytest.raises(AssertionError):
+                    await Conversation(client).hold(block)
+                client.close()
+
+    run(main())

@@ -3,7 +3,8 @@ from typing import Any, Self
 
 from .steps import Steps
 
-class NoIdentity: ...
+class NoIdentity:
+    """The type of NO_IDENTITY."""
 
 NO_IDENTITY: NoIdentity
 """The identity of a session that has not been authenticated."""
@@ -54,41 +55,91 @@ class SessionCore:
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[str]: ...
     def __bool__(self) -> bool: ...
-    def subscribe(self, topic: str) -> int: ...
-    def unsubscribe(self, number: int) -> None: ...
-    def subscription_exit(self, number: int) -> Any: ...
-    def set_subscription_exit(self, number: int, handler: Any) -> None: ...
+    def subscribe(self, topic: str) -> int:
+        """Return the id of the session's subscription to the topic, a new one if need be."""
+
+    def unsubscribe(self, number: int) -> None:
+        """Forget a subscription. Raises NoSuchSubscription."""
+
+    def subscription_exit(self, number: int) -> Any:
+        """Return the handler whose teardown ends a subscription, or None."""
+
+    def set_subscription_exit(self, number: int, handler: Any) -> None:
+        """Keep the async iterator to run to its end when the subscription ends. Raises NoSuchSubscription."""
+
     @property
-    def has_subscriptions(self) -> bool: ...
-    def subscription_exits(self) -> list[Any]: ...
-    def release_subscriptions(self) -> None: ...
-    def own_subscription_id(self, topic: str) -> int | None: ...
-    def subscription_id_for_topic(self, topic: str) -> int | None: ...
+    def has_subscriptions(self) -> bool:
+        """Whether the session is subscribed to anything."""
+
+    def subscription_exits(self) -> list[Any]:
+        """Return the handlers whose teardown ends the subscriptions, in the order of subscribing."""
+
+    def release_subscriptions(self) -> None:
+        """Forget all subscriptions."""
+
+    def own_subscription_id(self, topic: str) -> int | None:
+        """Return the id of the session's subscription to the topic, or None."""
+
+    def subscription_id_for_topic(self, topic: str) -> int | None:
+        """Return the id of the session's subscription to the topic, or of the realm's, or None."""
+
     async def send_event(
         self,
         topic: str,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         trust_level: int | None = None,
-    ) -> None: ...
-    async def send_raw(self, msg: Sequence[Any]) -> None: ...
+    ) -> None:
+        """Send an event to the client if it is subscribed to `topic` (WAMP BP, "Publishing"), and wait while it
+        doesn't read. Raises ConnectionClosed, SerializationError.
+        """
+
+    async def send_raw(self, msg: Sequence[Any]) -> None:
+        """Send a ready message, a sequence whose first element is the message code. Raises ConnectionClosed,
+        SerializationError.
+        """
+
     @property
-    def is_congested(self) -> bool: ...
-    def call_on_relief(self, callback: Callable[[], object]) -> None: ...
-    def take_held_events(self, number: int) -> Sequence[Any]: ...
-    def mark_open(self) -> None: ...
-    def mark_closing(self) -> None: ...
-    def mark_ended(self) -> None: ...
-    def mark_peer_left(self) -> None: ...
-    def mark_welcomed(self) -> bool: ...
+    def is_congested(self) -> bool:
+        """Whether so many of the session's messages wait to be sent that reading has to stop."""
+
+    def call_on_relief(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when the session is not congested any more."""
+
+    def take_held_events(self, number: int) -> Sequence[Any]:
+        """Return the events held for a subscription so far; if there are none, none are held from now on."""
+
+    def mark_open(self) -> None:
+        """WELCOME is out."""
+
+    def mark_closing(self) -> None:
+        """GOODBYE has been said by us, and the peer's is awaited."""
+
+    def mark_ended(self) -> None:
+        """Nothing can be sent any more."""
+
+    def mark_peer_left(self) -> None:
+        """The peer has said GOODBYE."""
+
+    def mark_welcomed(self) -> bool:
+        """WELCOME is about to be sent; return whether it had been before."""
+
     @property
-    def has_peer_left(self) -> bool: ...
+    def has_peer_left(self) -> bool:
+        """Whether the peer has said GOODBYE."""
+
     @property
-    def has_ended(self) -> bool: ...
+    def has_ended(self) -> bool:
+        """Whether nothing can be sent any more."""
+
     @property
-    def is_closing(self) -> bool: ...
+    def is_closing(self) -> bool:
+        """Whether we have said GOODBYE and wait for the peer's."""
+
     @property
-    def was_welcomed(self) -> bool: ...
+    def was_welcomed(self) -> bool:
+        """Whether WELCOME has been sent, or is being sent."""
+
 
 class Sending(Steps):
     """What send_event() and send_raw() return: awaiting it sends."""

@@ -233,7 +233,7 @@ cdef inline bint has_string_keys(object candidate) noexcept:
     return True
 
 
-cdef object refuse_field(int slot, Py_ssize_t index):
+cdef int refuse_field(int slot, Py_ssize_t index) except -1:
     names = form_names[slot]
     kind = forms[slot].kinds[index]
     raise WAMPMsgParseError(f'{names[0]}.{names[index]} is not {EXPECTATIONS[kind]}')

@@ -70,6 +70,23 @@ class CannotServe(Exception):
     """What the command line asks for can't be done. The text is a sentence that says why."""
 
 
+class SubscribeError(Exception):
+    """Raised by a subscription handler before its yield: SUBSCRIBE is answered with an ERROR of this URI,
+    for example `wamp.error.not_authorized`.
+    """
+
+    def __init__(self, error_uri: str) -> None:
+        super().__init__(error_uri)
+        self.error_uri = error_uri
+
+
+class AuthenticationFailure(Exception):
+    """A client is not who it says it is. `reason` is an optional text for it."""
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
+
+
 class NoSuchRouteError(Exception):
     """No route is registered for a URI."""
 

@@ -6,22 +6,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .errors import SubscribeError
 from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, bind_handler
 
 if TYPE_CHECKING:
     from .session import WAMPSession
 
 SubscriptionHandler = Callable[[str, 'WAMPSession'], AsyncIterator[Any]]
-
-
-class SubscribeError(Exception):
-    """Raised by a subscription handler before its yield: SUBSCRIBE is answered with an ERROR of this URI,
-    for example `wamp.error.not_authorized`.
-    """
-
-    def __init__(self, error_uri: str) -> None:
-        super().__init__(error_uri)
-        self.error_uri = error_uri
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self, get_args
 
 from ._core.ids import global_id
 from ._core.messages import check
-from .errors import WAMPMsgParseError
+from .errors import AuthenticationFailure, WAMPMsgParseError
 
 __all__ = (
     'LIST_TYPES',
@@ -95,13 +95,6 @@ class WAMPMsgType(IntEnum):
     INTERRUPT = 69
     YIELD = 70
     EVENT_RECEIVED = 337
-
-
-class AuthenticationFailure(Exception):
-    """A client is not who it says it is. `reason` is an optional text for it."""
-
-    def __init__(self, reason: str | None = None) -> None:
-        self.reason = reason
 
 
 def generate_global_id() -> int:

@@ -19,11 +19,11 @@ cdef class RouteTable:
         self.patterns = []
         self.count = 0
 
-    cpdef add_exact(self, str uri, object target):
+    def add_exact(self, str uri, object target):
         """Register `target` for one URI; a later registration replaces an earlier one."""
         self.exact[uri] = target
 
-    cpdef add_prefix(self, str prefix, object target):
+    def add_prefix(self, str prefix, object target):
         """Register `target` for all URIs that start with `prefix`."""
         self.count += 1
         # The first registration of a prefix wins for good: no later one can ever be reached.
@@ -34,7 +34,7 @@ cdef class RouteTable:
             self.prefix_lengths.append(len(prefix))
             self.prefix_lengths.sort()
 
-    cpdef add_pattern(self, object pattern, object target):
+    def add_pattern(self, object pattern, object target):
         """Register `target` for the URIs whose beginning `pattern`, a compiled expression, matches."""
         self.count += 1
         self.patterns.append((self.count, pattern.match, target))

@@ -5,7 +5,4 @@ cdef class RouteTable:
     cdef list patterns          # (place in the order of registration, match method, target)
     cdef long long count
 
-    cpdef add_exact(self, str uri, object target)
-    cpdef add_prefix(self, str prefix, object target)
-    cpdef add_pattern(self, object pattern, object target)
     cdef object find(self, str uri)

@@ -5,6 +5,7 @@ drives the session (the native transport, or Application.handle_connection for a
 coroutine to be started as a task, or an `InOrder` that must end before the next message is looked at.
 """
 
+from .broker cimport BrokerCore
 from .calls cimport CallRules, new_call
 from .messages cimport (
     ERROR, GOODBYE, PUBLISH, REGISTER, UNREGISTER, check_message,
@@ -12,7 +13,7 @@ from .messages cimport (
 from .sessions cimport SessionCore
 from .states cimport (
     ACTION_CALL, ACTION_END, ACTION_IGNORE, ACTION_IN_ORDER, ACTION_REFUSE, ACTION_CANCEL,
-    ACTION_WAIT, STATE_CLOSING, STATE_OPEN, action_for,
+    ACTION_PUBLISH, ACTION_WAIT, STATE_CLOSING, STATE_OPEN, action_for,
 )
 from serverwamp_fast.errors import (
     InvalidRequestError, PeerAbortedError, UnexpectedMessageError, WAMPMsgParseError,
@@ -86,6 +87,8 @@ cdef object receive_message(SessionCore session, object message):
         if action == ACTION_IN_ORDER or dispatch.synchronize:
             return InOrder(work)
         return work
+    if action == ACTION_PUBLISH:
+        return in_order((<BrokerCore?> session.realm.broker).receive(session, message))
     if action == ACTION_REFUSE:
         return refuse(session, code, message)
     if action == ACTION_CANCEL:
@@ -116,11 +119,7 @@ cdef object refuse(SessionCore session, int code, object message):
     cdef object uri
     cdef int request_type = code
     cdef object request_id = message[1]
-    if code == PUBLISH:
-        if not is_acknowledged(message):
-            return None
-        uri = 'wamp.error.not_authorized'
-    elif code == REGISTER:
+    if code == REGISTER:
         uri = 'wamp.error.feature_not_supported'
     elif code == UNREGISTER:
         uri = 'wamp.error.no_such_registration'

@@ -108,6 +108,7 @@ cdef tuple OPTIONS = (
     (PUBLISH, (
         ('acknowledge', OPTION_BOOL),
         ('exclude_me', OPTION_BOOL),
+        ('disclose_me', OPTION_BOOL),
         ('exclude', OPTION_INTEGERS),
         ('exclude_authid', OPTION_STRINGS),
         ('exclude_authrole', OPTION_STRINGS),

@@ -7,6 +7,7 @@ context) is allocated when it is first used: most sessions of a large site are i
 
 import logging
 import warnings
+from collections import deque
 
 from .codecs cimport as_arguments, as_keywords
 from .ids cimport next_global_id
@@ -16,6 +17,7 @@ from .states cimport (
     STATE_CLOSING, STATE_ENDED, STATE_OPEN, STATE_OPENING,
 )
 from .steps cimport STEPS_NEW, Steps
+from .topics cimport NO_PLACE, Subscription, TopicTable
 from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
 
 logger = logging.getLogger('serverwamp_fast.session')
@@ -36,17 +38,6 @@ class NoIdentity:
 NO_IDENTITY = NoIdentity()
 
 
-cdef class Subscription:
-    """One subscription of one session."""
-
-    def __cinit__(self, str topic, unsigned long long number):
-        self.topic = topic
-        self.number = number
-        # Clients reject events for a subscription whose SUBSCRIBED they have not seen.
-        self.held = []
-        self.exit = None
-
-
 cdef tuple with_payload(tuple head, object args, object kwargs):
     """Return a message with Arguments and ArgumentsKw as far as there are any. Raises SerializationError."""
     args = as_arguments(args)
@@ -54,6 +45,15 @@ cdef tuple with_payload(tuple head, object args, object kwargs):
     if kwargs is not None:
         return head + (() if args is None else args, kwargs)
     return head if args is None else head + (args,)
+
+
+cdef str plain_text(object text):
+    return text if type(text) is str else str.__str__(text)
+
+
+cdef inline object subscription_key(object topic, object match):
+    """Return the key of a session's subscription; for exact ones, which nearly all are, that's the topic."""
+    return topic if match == 'exact' else (topic, match)
 
 
 cdef class SessionCore:
@@ -133,21 +133,23 @@ cdef class SessionCore:
     # Subscriptions
 
     cdef Subscription find_subscription(self, object key):
-        """Return the subscription for a topic (str) or an id (int), or None."""
+        """Return the subscription for a topic (str), a pattern (topic, match) or an id (int), or None."""
         if self.subscriptions is None:
             return None
         return <Subscription> self.subscriptions.get(key)
 
-    cdef Subscription add_subscription(self, str topic):
-        """Return the topic's subscription, a new one if need be. Events for a new one are held."""
-        cdef Subscription subscription = self.find_subscription(topic)
+    cdef Subscription add_subscription(self, str topic, str match):
+        """Return the session's subscription, a new one if need be. Events for a new one are held."""
+        cdef object key = subscription_key(topic, match)
+        cdef Subscription subscription = self.find_subscription(key)
         if subscription is not None:
             return subscription
-        subscription = Subscription(topic, self.realm.topics.acquire(topic))
+        subscription = (<TopicTable?> self.realm.topics).add(self, topic, match)
         if self.subscriptions is None:
             self.subscriptions = {}
-        self.subscriptions[topic] = subscription
-        self.subscriptions[subscription.number] = subscription
+        self.subscriptions[key] = subscription
+        self.subscriptions[subscription.topic.number] = subscription
+        self.pattern_count += match != 'exact'
         return subscription
 
     cdef Subscription drop_subscription(self, object number):
@@ -155,15 +157,16 @@ cdef class SessionCore:
         cdef Subscription subscription = self.find_subscription(number)
         if subscription is None:
             raise NoSuchSubscription(f'The session has no subscription {number}.')
-        del self.subscriptions[subscription.topic]
-        del self.subscriptions[subscription.number]
-        self.realm.topics.release(subscription.number)
+        del self.subscriptions[subscription_key(subscription.topic.uri, subscription.topic.match)]
+        del self.subscriptions[subscription.topic.number]
+        self.pattern_count -= subscription.topic.match != 'exact'
+        (<TopicTable?> self.realm.topics).remove(subscription)
         return subscription
 
-    def subscribe(self, topic):
+    def subscribe(self, topic, match='exact'):
         """Return the id of the session's subscription to the topic, a new one if need be."""
         # A user's own connection may hand over members of an enumeration of strings.
-        return self.add_subscription(topic if type(topic) is str else str.__str__(topic)).number
+        return self.add_subscription(plain_text(topic), plain_text(match)).topic.number
 
     def unsubscribe(self, number):
         """Forget a subscription. Raises NoSuchSubscription."""
@@ -191,25 +194,25 @@ cdef class SessionCore:
         return [
             subscription.exit
             for key, subscription in (self.subscriptions or {}).items()
-            if type(key) is str and subscription.exit is not None
+            if type(key) is not int and subscription.exit is not None
         ]
 
     def release_subscriptions(self):
         """Forget all subscriptions."""
         for key in list(self.subscriptions or ()):
-            if type(key) is str:
+            if type(key) is int:
                 self.drop_subscription(key)
         self.subscriptions = None
 
-    def own_subscription_id(self, topic):
+    def own_subscription_id(self, topic, match='exact'):
         """Return the id of the session's subscription to the topic, or None."""
-        cdef Subscription subscription = self.find_subscription(topic)
-        return None if subscription is None else subscription.number
+        cdef Subscription subscription = self.find_subscription(subscription_key(topic, match))
+        return None if subscription is None else subscription.topic.number
 
     def subscription_id_for_topic(self, topic):
         """Return the id of the session's subscription to the topic, or of the realm's, or None if nobody has one."""
         cdef Subscription subscription = self.find_subscription(topic)
-        return self.realm.topics.peek(topic) if subscription is None else subscription.number
+        return self.realm.topics.peek(topic) if subscription is None else subscription.topic.number
 
     # Sending
 
@@ -255,22 +258,52 @@ cdef class SessionCore:
     cdef object emit_event(self, object topic, object args, object kwargs, object trust_level):
         """Send EVENT if the session is subscribed to the topic (WAMP BP, "Publishing"); see emit()."""
         cdef Subscription subscription = self.find_subscription(topic)
-        cdef dict details = {}
+        cdef unsigned long long publication = next_global_id()
+        cdef dict details = {} if trust_level is None else {'trustlevel': trust_level}
+        if self.pattern_count:
+            return self.emit_to_patterns(topic, publication, details, args, kwargs)
         if subscription is None:
             logger.debug('An event for %s was not sent to session %s, which is not subscribed to it.',
                          topic, self.id)
             return None
-        if trust_level is not None:
-            details['trustlevel'] = trust_level
-        if self.outlet is not None and subscription.held is None and self.state < STATE_CLOSING:
-            self.outlet.put_payload(self.outlet.codec.encode_event(
-                subscription.number, next_global_id(), details, args, kwargs))
+        return self.emit_to(subscription, publication, details, args, kwargs)
+
+    cdef object emit_to(
+        self, Subscription subscription, unsigned long long publication, dict details, object args, object kwargs
+    ):
+        """Send EVENT for one subscription; see emit()."""
+        cdef unsigned long long number = subscription.topic.number
+        if (
+            self.outlet is not None and subscription.held is None and self.outbox is None
+            and self.state < STATE_CLOSING
+        ):
+            self.outlet.put_payload(self.outlet.codec.encode_event(number, publication, details, args, kwargs))
             return self.outlet.wait_drained()
-        message = with_payload((EVENT, subscription.number, next_global_id(), details), args, kwargs)
+        message = with_payload((EVENT, number, publication, details), args, kwargs)
         if subscription.held is not None and self.state < STATE_CLOSING:
             subscription.held.append(message)
             return None
+        if self.outbox is not None and self.state < STATE_CLOSING:
+            # What was published before goes first.
+            self.outbox.append((subscription, message))
+            return None
         return self.emit(message)
+
+    cdef object emit_to_patterns(
+        self, object topic, unsigned long long publication, dict details, object args, object kwargs
+    ):
+        """Send EVENT for each subscription that covers the topic; see emit()."""
+        cdef Subscription subscription
+        cdef str uri = plain_text(topic)
+        cdef list work = []
+        for key, subscription in tuple(self.subscriptions.items()):
+            if type(key) is int or not subscription.topic.covers(uri):
+                continue
+            known = details if type(key) is str else {**details, 'topic': uri}
+            awaitable = self.emit_to(subscription, publication, known, args, kwargs)
+            if awaitable is not None:
+                work.append(awaitable)
+        return InTurn(work) if len(work) > 1 else work[0] if work else None
 
     def send_event(self, topic, args=(), kwargs=None, trust_level=None):
         """Send an event to the client if it is subscribed to `topic`; await the result. See WAMPSession."""
@@ -288,6 +321,44 @@ cdef class SessionCore:
     def call_on_relief(self, callback):
         """Call a function, once, when half of what may wait for the client to read is on its way."""
         self.relief = callback
+
+    # Events on their way to a connection that is not an Outlet: nobody who publishes waits for it.
+
+    cdef bint post(self, Subscription subscription, object event) except -1:
+        """Put an event, a payload or a message, behind those that wait; return whether they need to be sent."""
+        if self.outbox is None:
+            self.outbox = deque()
+        self.outbox.append((subscription, event))
+        return not self.is_posting
+
+    def start_posting(self):
+        """Return whether nobody else is sending what waits, and take it on; stop_posting() has to follow."""
+        if self.is_posting or self.outbox is None:
+            return False
+        self.is_posting = True
+        return True
+
+    def next_posted(self):
+        """Return the event to send next, a payload (bytes) or a message, or None if there is none."""
+        cdef Subscription subscription
+        while self.outbox and self.state < STATE_CLOSING:
+            entry = <tuple> self.outbox.popleft()
+            subscription = <Subscription> entry[0]
+            # Nothing may come for a subscription after UNSUBSCRIBED.
+            if subscription.place != NO_PLACE:
+                return entry[1]
+        return None
+
+    def stop_posting(self):
+        """Nobody sends any more; what still waits is dropped."""
+        self.outbox = None
+        self.is_posting = False
+
+    def hold_events(self, number, messages):
+        """Hold messages for a subscription, to be sent behind SUBSCRIBED and before all newer events."""
+        cdef Subscription subscription = self.find_subscription(number)
+        if subscription is not None:
+            subscription.held = [*messages, *(subscription.held or ())]
 
     def take_held_events(self, number):
         """Return the events held for a subscription so far, and hold none from now on if there are none."""
@@ -407,3 +478,22 @@ cdef class Delivery(Steps):
             session.relief = None
             relief()
         return 0
+
+
+cdef class InTurn(Steps):
+    """Awaits several awaitables, one after the other."""
+
+    def __cinit__(self, list work):
+        self.work = work[::-1]
+
+    cdef object begin(self):
+        return self.work.pop() if self.work else None
+
+    cdef object returned(self, object value):
+        return self.work.pop() if self.work else None
+
+    cdef object raised(self, object error):
+        for awaitable in self.work:
+            if hasattr(awaitable, 'close'):
+                awaitable.close()
+        raise error

@@ -47,7 +47,8 @@ cdef int fill_table() except -1:
     table[<int> STATE_OPEN][<int> GOODBYE] = ACTION_IN_ORDER
     table[<int> STATE_CLOSING][<int> GOODBYE] = ACTION_IN_ORDER
     table[<int> STATE_OPEN][<int> CANCEL] = ACTION_CANCEL
-    for code in (ERROR, PUBLISH, REGISTER, UNREGISTER, YIELD):
+    table[<int> STATE_OPEN][<int> PUBLISH] = ACTION_PUBLISH
+    for code in (ERROR, REGISTER, UNREGISTER, YIELD):
         table[<int> STATE_OPEN][code] = ACTION_REFUSE
     return 0
 
@@ -71,6 +72,7 @@ ACTIONS = {
     'call': ACTION_CALL,
     'in order': ACTION_IN_ORDER,
     'cancel': ACTION_CANCEL,
+    'publish': ACTION_PUBLISH,
     'refuse': ACTION_REFUSE,
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .events import SubscriptionHandler
+from .publishing import AllowRule
 from .realm import (
     CoreAuthenticator,
     CRAIdentityProvider,
@@ -93,3 +94,27 @@ class DefaultRealmSettings:
         self._enabled_default_realm.add_routes(routes)
 
     add_topics = add_topic_routes
+
+    async def publish(self, topic: str, *args: Any, **options: Any) -> int:
+        """See Realm.publish()."""
+        return await self._enabled_default_realm.publish(topic, *args, **options)
+
+    def allow_publish(self, topic: str, match: str = 'exact', rule: AllowRule | None = None) -> None:
+        """See Realm.allow_publish()."""
+        self._enabled_default_realm.allow_publish(topic, match, rule)
+
+    def allow_subscribe(self, topic: str, match: str = 'exact', rule: AllowRule | None = None) -> None:
+        """See Realm.allow_subscribe()."""
+        self._enabled_default_realm.allow_subscribe(topic, match, rule)
+
+    def allow_publisher_disclosure(self, allowed: bool = True) -> None:
+        """See Realm.allow_publisher_disclosure()."""
+        self._enabled_default_realm.allow_publisher_disclosure(allowed)
+
+    def set_retained_limit(self, topics: int) -> None:
+        """See Realm.set_retained_limit()."""
+        self._enabled_default_realm.set_retained_limit(topics)
+
+    def forget_retained(self, topic: str) -> bool:
+        """See Realm.forget_retained()."""
+        return self._enabled_default_realm.forget_retained(topic)

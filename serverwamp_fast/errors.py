@@ -91,6 +91,10 @@ class NoSuchRouteError(Exception):
     """No route is registered for a URI."""
 
 
+class NoPatternRouteError(NoSuchRouteError):
+    """A route is registered for a pattern's text, but its handler only knows what to do with single topics."""
+
+
 class NoSuchSubscription(Exception):
     """The session has no subscription with that id."""
 

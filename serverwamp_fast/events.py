@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .errors import SubscribeError
+from .errors import NoPatternRouteError, SubscribeError
 from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, bind_handler
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class TopicRouteSet(RouteSet):
     """A table of subscription handlers; its methods decorate them.
 
     A handler is an asynchronous generator function: what is before its yield runs when a session subscribes,
-    the rest when the subscription ends.
+    the rest when the subscription ends. Its parameters are any of `topic_uri`, `session` and the default args;
+    `match` says that it takes patterns too, and is 'exact', 'prefix' or 'wildcard' (WAMP AP, "Pattern-based
+    Subscription").
     """
 
     exact: ClassVar[type[Route]] = TopicRouteDef
@@ -52,14 +55,22 @@ class TopicRouteSet(RouteSet):
 class TopicsRouter(URIsRouter):
     """Routes subscriptions to handlers."""
 
-    def start_handler(self, topic_uri: str, session: WAMPSession) -> AsyncIterator[Any]:
+    def start_handler(
+        self, topic_uri: str, session: WAMPSession, match: str = 'exact'
+    ) -> AsyncIterator[Any]:
         """Return the topic's handler, called but not begun. Raises NoSuchRouteError, and TypeError if the handler
         has a parameter that nothing provides or is not an asynchronous generator function.
+
+        A pattern goes to the handler of its own text, if that has a parameter `match`; others would take 'user.1'
+        for one topic, where it stands for 'user.12' as well.
         """
         handler = self.resolve(topic_uri)
-        args, kwargs = bind_handler(
-            handler, {'topic_uri': topic_uri, 'session': session}, self.default_arg_factories
-        )
+        provided: dict[str, Any] = {'topic_uri': topic_uri, 'session': session}
+        if 'match' not in self.default_arg_factories:
+            provided['match'] = match
+        if match != 'exact' and not ('match' in provided and takes_match(handler)):
+            raise NoPatternRouteError(f'The handler {handler!r} takes no patterns such as {topic_uri!r}.')
+        args, kwargs = bind_handler(handler, provided, self.default_arg_factories)
         iterator = handler(*args, **kwargs)
         if not isinstance(iterator, AsyncIterator):
             raise TypeError(
@@ -75,6 +86,11 @@ class TopicsRouter(URIsRouter):
         await anext(iterator)
         yield
         await anext(iterator, None)
+
+
+def takes_match(handler: Callable[..., Any]) -> bool:
+    """Whether a subscription handler has a parameter `match`, and with that knows of patterns."""
+    return 'match' in inspect.signature(handler).parameters
 
 
 __all__ = [

@@ -9,8 +9,8 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from .errors import ConnectionClosed, NoSuchRouteError, NoSuchSubscription
-from .events import SubscribeError, TopicsRouter
+from .errors import ConnectionClosed, NoPatternRouteError, NoSuchRouteError, NoSuchSubscription
+from .events import SubscribeError, TopicsRouter, takes_match
 from .protocol import (
     WAMPGoodbyeRequest,
     WAMPRPCRequest,
@@ -106,47 +106,82 @@ async def default_protocol_goodbye_handler(
 
 
 async def subscribe(request: WAMPSubscribeRequest, session: WAMPSession) -> None:
-    """Answer a SUBSCRIBE: run the topic's handler to its yield."""
-    known = session.own_subscription_id(request.topic)
+    """Answer a SUBSCRIBE: run the topic's handler to its yield, or ask the realm's rules."""
+    match = request.options.get('match') or 'exact'
+    known = session.own_subscription_id(request.topic, match)
     if known is not None:
         # Subscribing twice is no error, and has no effect (WAMP BP, "SUBSCRIBE").
+        _hold_retained(request, session, known)
         await session.mark_subscribed(request, known)
         return
-    sub_id = await session.register_subscription(request.topic)
-    try:
-        handler = _start_handler(request.topic, session)
-        await anext(handler)
-    except NoSuchRouteError:
-        error_uri = 'wamp.error.invalid_uri'
-    except SubscribeError as error:
-        error_uri = error.error_uri
-    except ConnectionClosed as error:
-        # It sent to a client that has left: this one, as a rule, and then nobody hears the ERROR either.
-        logger.info('The subscription handler for topic %.500s gave up: %s', request.topic, error)
-        error_uri = 'wamp.error.runtime_error'
-    except BaseException as error:
-        if not counts_as_error(error, session):
-            # Nobody will run the handler to its end.
-            session.unsubscribe(sub_id)
-            raise
-        logger.exception('Exception from subscription handler for topic %s', request.topic)
-        error_uri = 'wamp.error.runtime_error'
+    if match == 'exact':
+        sub_id = await session.register_subscription(request.topic)
     else:
-        session.set_subscription_exit(sub_id, handler)
+        sub_id = await session.register_subscription(request.topic, match)
+    # Now, because what is published from here on is newer.
+    _hold_retained(request, session, sub_id)
+    try:
+        error_uri = await _enter_subscription(request.topic, match, session, sub_id)
+    except BaseException:
+        # It is cancelled. Nobody will run the handler to its end.
+        session.unsubscribe(sub_id)
+        raise
+    if error_uri is None:
         await session.mark_subscribed(request, sub_id)
         return
     await session.unregister_subscription(sub_id)
     await session.send_raw(subscribe_error_response_msg(request, error_uri))
 
 
-def _start_handler(topic: str, session: WAMPSession) -> AsyncIterator[Any]:
-    """Return the subscription handler for a topic, not begun."""
+def _hold_retained(request: WAMPSubscribeRequest, session: WAMPSession, sub_id: int) -> None:
+    """Put the retained events that the client asks for behind SUBSCRIBED (WAMP AP, "Event Retention")."""
+    if request.options.get('get_retained') is True:
+        session.hold_events(sub_id, session.realm.broker.find_retained(session, sub_id))
+
+
+async def _enter_subscription(topic: str, match: str, session: WAMPSession, sub_id: int) -> str | None:
+    """Run the topic's handler to its yield, or else ask the rules; return the URI of an error, or None."""
+    try:
+        handler = _start_handler(topic, match, session)
+        await anext(handler)
+    except NoSuchRouteError as error:
+        refusal: str | None = await session.realm.broker.find_subscribe_refusal(session, topic, match)
+        if (
+            refusal is not None
+            and not isinstance(error, NoPatternRouteError)
+            and not session.realm.broker.subscribing.openings
+        ):
+            # An application that only knows routes, and clients that are used to this answer of serverwamp.
+            return 'wamp.error.invalid_uri'
+        return refusal
+    except SubscribeError as error:
+        return error.error_uri
+    except ConnectionClosed as error:
+        # It sent to a client that has left: this one, as a rule, and then nobody hears the ERROR either.
+        logger.info('The subscription handler for topic %.500s gave up: %s', topic, error)
+        return 'wamp.error.runtime_error'
+    except BaseException as error:
+        if not counts_as_error(error, session):
+            raise
+        logger.exception('Exception from subscription handler for topic %s', topic)
+        return 'wamp.error.runtime_error'
+    session.set_subscription_exit(sub_id, handler)
+    return None
+
+
+def _start_handler(topic: str, match: str, session: WAMPSession) -> AsyncIterator[Any]:
+    """Return the subscription handler for a topic or pattern, not begun. Raises NoSuchRouteError."""
     handle_subscription = session.realm.handle_subscription
     if getattr(handle_subscription, '__func__', None) is TopicsRouter.handle_subscription:
         # The same, with one asynchronous generator less to keep for each subscription.
         router: TopicsRouter = handle_subscription.__self__
-        return router.start_handler(topic, session)
-    handler: AsyncIterator[Any] = handle_subscription(topic, session)
+        return router.start_handler(topic, session, match)
+    if match == 'exact':
+        handler: AsyncIterator[Any] = handle_subscription(topic, session)
+    elif takes_match(handle_subscription):
+        handler = handle_subscription(topic, session, match=match)
+    else:
+        raise NoPatternRouteError(f'The subscription handler takes no patterns such as {topic!r}.')
     return handler
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableSequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableSequence,
+    Sequence,
+)
 from typing import Any
 
 from ._core.dispatch import Dispatch
 from ._core.topics import TopicTable
 from .auth import CRAAuthRequirement
 from .events import TOPIC_ROUTES, SubscriptionHandler, TopicsRouter
+from .publishing import AllowRule, Broker
 from .routing import bind_handler
 from .rpc import RPCHandler, RPCRouter
 from .session import WAMPSession
@@ -37,6 +46,7 @@ class Realm:
     def __init__(self, uri: str | None = None) -> None:
         self.uri = uri
         self.topics = TopicTable()
+        self.broker = Broker(self.topics)
         self.authenticate_session: CoreAuthenticator = self.default_auth_handler
         self.authed_session_lifespan_handlers: MutableSequence[SessionLifespanHandler] = []
         self.session_lifespan_handlers: MutableSequence[SessionLifespanHandler] = []
@@ -86,6 +96,75 @@ class Realm:
     def set_subscription_handler(self, handler: SubscriptionHandler) -> None:
         """Handle all subscriptions with one asynchronous generator function instead of the routes."""
         self.handle_subscription = handler
+
+    # Publishing
+
+    async def publish(
+        self,
+        topic: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        retain: bool = False,
+        trust_level: int | None = None,
+        exclude: Iterable[int] | None = None,
+        exclude_authid: Iterable[str] | None = None,
+        exclude_authrole: Iterable[str] | None = None,
+        eligible: Iterable[int] | None = None,
+        eligible_authid: Iterable[str] | None = None,
+        eligible_authrole: Iterable[str] | None = None,
+    ) -> int:
+        """Publish an event to every session of the realm that is subscribed to `topic`, by its name or by a pattern
+        (WAMP BP, "Publishing and Events"); return the publication's id.
+
+        - retain: keep it for those who subscribe later and ask for it (WAMP AP, "Event Retention")
+        - exclude, eligible: ids of sessions that don't get it, and of those that alone may; likewise by what WELCOME
+          told them as authid and authrole (WAMP AP, "Subscriber Black- and Whitelisting")
+        - trust_level: goes with the event as `trustlevel`
+
+        It doesn't wait for receivers: one that reads slowly has its events kept in memory, and holds up nobody.
+        Raises ValueError if `topic` is none, TypeError for receivers of the wrong type, and SerializationError, once
+        and after all others have been served, for a payload that some receiver's serializer has no form for.
+        """
+        receivers = {
+            'exclude': exclude, 'exclude_authid': exclude_authid, 'exclude_authrole': exclude_authrole,
+            'eligible': eligible, 'eligible_authid': eligible_authid, 'eligible_authrole': eligible_authrole,
+        }  # fmt: skip
+        return await self.broker.publish(topic, args, kwargs, retain, trust_level, receivers)
+
+    def allow_publish(self, topic: str, match: str = 'exact', rule: AllowRule | None = None) -> None:
+        """Let clients publish to `topic`, or with `match` 'prefix' or 'wildcard' to all topics of a pattern.
+
+        Without a rule they all may. A rule is a function, a coroutine function too, that returns whether this client
+        may; it takes any of `session`, `topic`, `options`, `args` and `kwargs` by name. Raises ValueError or TypeError
+        for what is no topic, policy or rule.
+        """
+        self.broker.publishing.add(topic, match, rule)
+
+    def allow_subscribe(self, topic: str, match: str = 'exact', rule: AllowRule | None = None) -> None:
+        """Let clients subscribe to `topic`, or with `match` 'prefix' or 'wildcard' to all topics of a pattern, and to
+        narrower patterns. Topics that a route has a handler for are the handler's business.
+
+        A rule is as for allow_publish(); it takes any of `session`, `topic` and `match`. Without a parameter `match`
+        it is only asked for single topics, and patterns are refused. Raises ValueError or TypeError.
+        """
+        self.broker.subscribing.add(topic, match, rule)
+
+    def allow_publisher_disclosure(self, allowed: bool = True) -> None:
+        """Let clients who publish have their session id, authid and authrole told to the receivers, if they ask for
+        it by `disclose_me` (WAMP AP, "Publisher Identification").
+        """
+        self.broker.discloses_publishers = allowed
+
+    def set_retained_limit(self, topics: int) -> None:
+        """Set for how many topics an event is retained, 1000 by default. Further ones have none; 0 retains nothing
+        more.
+        """
+        self.broker.retained.limit = topics
+
+    def forget_retained(self, topic: str) -> bool:
+        """Forget the retained event of a topic; return whether there was one."""
+        return self.broker.retained.forget(topic)
 
     # Sessions
 

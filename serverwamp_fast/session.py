@@ -30,7 +30,15 @@ logger = logging.getLogger(__name__)
 AGENT = f'serverwamp_fast {__about__.VERSION}'
 # What WELCOME announces (WAMP BP, "Client and Router Roles"): nothing that is not there.
 ROLES: dict[str, Any] = {
-    'broker': {'features': {}},
+    'broker': {
+        'features': {
+            'publisher_exclusion': True,
+            'subscriber_blackwhite_listing': True,
+            'pattern_based_subscription': True,
+            'publisher_identification': True,
+            'event_retention': True,
+        }
+    },
     'dealer': {'features': {'progressive_call_results': True}},
 }
 NO_MORE_EVENTS = object()
@@ -99,15 +107,24 @@ class WAMPSession(SessionCore):
     def welcome(self) -> Any:
         """Return the session's WELCOME (WAMP BP, "WELCOME"), by what is known of the client."""
         anonymous = self.identity is None
-        auth_id = None if anonymous else self.auth_id
+        authid, authrole = self.announced_identity()
         details: dict[str, Any] = {
             'roles': ROLES,
-            'authid': auth_id if isinstance(auth_id, str) else str(self.id),
-            'authrole': self.auth_role or ('anonymous' if anonymous else 'authenticated'),
+            'authid': authid,
+            'authrole': authrole,
             'authmethod': self.auth_method or ('anonymous' if anonymous else 'custom'),
             'authprovider': self.auth_provider or 'serverwamp_fast',
         }
         return welcome_msg(self.id, AGENT, details)
+
+    def announced_identity(self) -> tuple[str, str]:
+        """Return the authid and the authrole that WELCOME tells the client, and other clients may be told."""
+        anonymous = self.identity is None
+        auth_id = None if anonymous else self.auth_id
+        return (
+            auth_id if isinstance(auth_id, str) else str(self.id),
+            self.auth_role or ('anonymous' if anonymous else 'authenticated'),
+        )
 
     async def mark_authenticated(self, identity: Any = None) -> None:
         """Let the client in, once: send WELCOME. Sets `identity` each time. Raises ConnectionClosed."""
@@ -133,9 +150,9 @@ class WAMPSession(SessionCore):
 
     # Subscriptions
 
-    async def register_subscription(self, topic_uri: str) -> int:
+    async def register_subscription(self, topic_uri: str, match: str = 'exact') -> int:
         """Add a subscription and return its id. Events are held until mark_subscribed()."""
-        return self.subscribe(topic_uri)
+        return self.subscribe(topic_uri, match)
 
     async def unregister_subscription(self, sub_id: int) -> None:
         """Remove a subscription. Raises NoSuchSubscription."""
@@ -155,6 +172,42 @@ class WAMPSession(SessionCore):
     async def mark_unsubscribed(self, request: Any) -> None:
         """Send UNSUBSCRIBED."""
         await self.send_raw(unsubscribed_response_msg(request))
+
+    # Events that were published
+
+    async def empty_outbox(self) -> None:
+        """Have what was published for the session sent, by a task of its own."""
+        if not self.start_posting():
+            return
+        posting = self._send_posted()
+        try:
+            spawn_eagerly = getattr(self.tasks, 'spawn_eagerly', None)
+            if spawn_eagerly is not None:
+                await spawn_eagerly(posting)
+            else:
+                await self.tasks.spawn(lambda: posting)
+        except Exception as error:
+            # The group of its tasks has ended, and with it the session.
+            posting.close()
+            self.stop_posting()
+            logger.debug('Session %s gets no more events: %s', self.id, error)
+
+    async def _send_posted(self) -> None:
+        try:
+            while (event := self.next_posted()) is not None:
+                try:
+                    if isinstance(event, bytes):
+                        await self.connection.send_payload(event)
+                    else:
+                        await self.send_raw(event)
+                except SerializationError as error:
+                    logger.error('An event for session %s could not be sent: %s', self.id, error)
+        except ConnectionClosed:
+            logger.debug('Session %s ended before all its events were sent.', self.id)
+        except Exception:
+            logger.exception('Events could not be sent to session %s.', self.id)
+        finally:
+            self.stop_posting()
 
     # Ends
 

@@ -10,7 +10,8 @@ from doubles import RecordingConnection, open_session
 from isolated import run_isolated
 from signatures import drive
 
-from serverwamp_fast._core.sessions import NO_IDENTITY, Sending, SessionCore, Subscription
+from serverwamp_fast._core.sessions import NO_IDENTITY, Sending, SessionCore
+from serverwamp_fast._core.topics import Subscription, Topic
 from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription, SerializationError
 from serverwamp_fast.realm import Realm
 from serverwamp_fast.session import WAMPSession
@@ -254,9 +255,10 @@ def test_release() -> None:
 
 
 def test_a_subscription_by_itself() -> None:
-    assert isinstance(Subscription('a', 1), Subscription)
+    topic = Topic('a', 'exact', 1)
+    assert Subscription(None, topic).topic is topic
     with pytest.raises(OverflowError):
-        Subscription('a', -1)
+        Topic('a', 'exact', -1)
 
 
 # ---- Sending through a connection that takes messages --------------------------------------------

@@ -25,7 +25,7 @@ EXPECTED = {
         'GOODBYE': 'in order',
         'CANCEL': 'cancel',
         'ERROR': 'refuse',
-        'PUBLISH': 'refuse',
+        'PUBLISH': 'publish',
         'REGISTER': 'refuse',
         'UNREGISTER': 'refuse',
         'YIELD': 'refuse',
@@ -56,7 +56,7 @@ def test_other_states_allow_nothing(state: int) -> None:
 
 def test_names_and_numbers_are_one_to_one() -> None:
     assert sorted(STATES.values()) == list(range(5))
-    assert sorted(ACTIONS.values()) == list(range(10))
+    assert sorted(ACTIONS.values()) == list(range(11))
 
 
 def test_numbers_that_are_no_c_integers_are_refused() -> None:

@@ -1,11 +1,8 @@
 from .outlets cimport Outlet
 from .steps cimport Steps
+from .topics cimport Subscription
 
-cdef class Subscription:
-    cdef str topic
-    cdef unsigned long long number
-    cdef list held              # events before SUBSCRIBED; None once that is out
-    cdef object exit            # the subscription handler, suspended at its yield
+cdef tuple with_payload(tuple head, object args, object kwargs)
 
 cdef class SessionCore:
     cdef public object connection
@@ -20,7 +17,8 @@ cdef class SessionCore:
     cdef public object lifespan_exits   # lifespan handlers, suspended at their yields
     cdef public object close_timer      # cancels the wait for the peer's GOODBYE
     cdef dict data                      # item data
-    cdef dict subscriptions             # topic -> Subscription and id -> Subscription
+    cdef dict subscriptions             # topic or (pattern, match) -> Subscription, and id -> Subscription
+    cdef object outbox                  # a deque of (Subscription, event) that wait to be sent, or None
     cdef Outlet outlet                  # the connection, if it takes payloads at once
     cdef object dispatch                # how the session's requests are handled; see dispatch.pyx
     cdef object relief                  # to be called when enough of what is being sent is on its way
@@ -30,9 +28,11 @@ cdef class SessionCore:
     cdef bint welcomed
     cdef bint peer_left
     cdef bint is_set_aside              # the application has said `is_open = False`
+    cdef bint is_posting                # whether a task sends what is in the outbox
+    cdef int pattern_count              # subscriptions that are not exact
 
     cdef Subscription find_subscription(self, object key)
-    cdef Subscription add_subscription(self, str topic)
+    cdef Subscription add_subscription(self, str topic, str match)
     cdef Subscription drop_subscription(self, object number)
     cdef object emit(self, object message)
     cdef int refuse_sending(self) except -1
@@ -40,6 +40,13 @@ cdef class SessionCore:
     cdef object emit_error(self, int request_type, object request_id, object uri, object args, object kwargs)
     cdef object emit_through(self, object message)
     cdef object emit_event(self, object topic, object args, object kwargs, object trust_level)
+    cdef object emit_to(
+        self, Subscription subscription, unsigned long long publication, dict details, object args, object kwargs
+    )
+    cdef object emit_to_patterns(
+        self, object topic, unsigned long long publication, dict details, object args, object kwargs
+    )
+    cdef bint post(self, Subscription subscription, object event) except -1
 
 cdef class Sending(Steps):
     cdef SessionCore session
@@ -53,3 +60,6 @@ cdef class Delivery(Steps):
     cdef object awaitable
 
     cdef int end(self) except -1
+
+cdef class InTurn(Steps):
+    cdef list work

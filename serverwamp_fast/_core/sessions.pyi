@@ -9,11 +9,6 @@ class NoIdentity:
 NO_IDENTITY: NoIdentity
 """The identity of a session that has not been authenticated."""
 
-class Subscription:
-    """One subscription of one session."""
-
-    def __new__(cls, topic: str, number: int) -> Self: ...
-
 class SessionCore:
     """What the core knows of a session; see serverwamp_fast.session.WAMPSession for the public face."""
 
@@ -55,7 +50,7 @@ class SessionCore:
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[str]: ...
     def __bool__(self) -> bool: ...
-    def subscribe(self, topic: str) -> int:
+    def subscribe(self, topic: str, match: str = 'exact') -> int:
         """Return the id of the session's subscription to the topic, a new one if need be."""
 
     def unsubscribe(self, number: int) -> None:
@@ -77,7 +72,7 @@ class SessionCore:
     def release_subscriptions(self) -> None:
         """Forget all subscriptions."""
 
-    def own_subscription_id(self, topic: str) -> int | None:
+    def own_subscription_id(self, topic: str, match: str = 'exact') -> int | None:
         """Return the id of the session's subscription to the topic, or None."""
 
     def subscription_id_for_topic(self, topic: str) -> int | None:
@@ -98,6 +93,18 @@ class SessionCore:
         """Send a ready message, a sequence whose first element is the message code. Raises ConnectionClosed,
         SerializationError.
         """
+
+    def start_posting(self) -> bool:
+        """Return whether nobody else is sending what waits, and take it on; stop_posting() has to follow."""
+
+    def next_posted(self) -> Any:
+        """Return the event to send next, a payload (bytes) or a message, or None if there is none."""
+
+    def stop_posting(self) -> None:
+        """Nobody sends any more; what still waits is dropped."""
+
+    def hold_events(self, number: int, messages: Sequence[Any]) -> None:
+        """Hold messages for a subscription, to be sent behind SUBSCRIBED and before all newer events."""
 
     @property
     def is_congested(self) -> bool:
@@ -150,3 +157,8 @@ class Delivery(Steps):
     """One message that a connection takes: counts while the connection keeps the sender waiting."""
 
     def __new__(cls, session: SessionCore, awaitable: Any) -> Self: ...
+
+class InTurn(Steps):
+    """Awaits several awaitables, one after the other."""
+
+    def __new__(cls, work: list[Any]) -> Self: ...

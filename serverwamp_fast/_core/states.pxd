@@ -17,5 +17,6 @@ cdef enum Action:
     ACTION_IN_ORDER = 7    # handled to its end before the next message is looked at
     ACTION_CANCEL = 8
     ACTION_REFUSE = 9
+    ACTION_PUBLISH = 10
 
 cdef int action_for(int state, int code) noexcept

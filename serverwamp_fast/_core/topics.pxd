@@ -1,7 +1,33 @@
+cdef enum:
+    NO_PLACE = -1
+
+cdef class Topic:
+    cdef readonly str uri
+    cdef readonly str match                     # exact, prefix, wildcard
+    cdef readonly unsigned long long number     # the id that all subscribers share
+    cdef list subscribers                       # their Subscriptions, in no order
+
+    cdef bint covers(self, str uri) except -1
+
+cdef class Subscription:
+    cdef object session         # the SessionCore
+    cdef readonly Topic topic
+    cdef list held              # events before SUBSCRIBED; None once that is out
+    cdef object exit            # the subscription handler, suspended at its yield
+    cdef Py_ssize_t place       # in topic.subscribers; NO_PLACE once it has ended
+
 cdef class TopicTable:
-    cdef dict ids            # (topic, match) -> id
-    cdef dict entries        # id -> [(topic, match), number of subscribers]
+    cdef dict exact         # uri -> Topic, for each policy
+    cdef dict prefixes
+    cdef dict wildcards
+    cdef dict lengths       # length -> number of prefixes
+    cdef dict shapes        # number of components -> positions of the empty ones -> number of wildcards
+    cdef dict numbers       # id -> Topic
     cdef unsigned long long last_id
 
-    cdef unsigned long long acquire_id(self, str topic, str match) except 0
-    cdef int release_id(self, unsigned long long number) except -1
+    cdef dict find_table(self, str match)
+    cdef Subscription add(self, object session, str uri, str match)
+    cdef int remove(self, Subscription subscription) except -1
+    cdef unsigned long long next_id(self) except 0
+    cdef int note_shape(self, Topic topic, int step) except -1
+    cdef list find_matching(self, str uri)

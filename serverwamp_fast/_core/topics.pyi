@@ -1,13 +1,39 @@
+from typing import Any, Self
+
+class Topic:
+    """What sessions subscribe to: a topic, or a pattern of topics."""
+
+    def __new__(cls, uri: str, match: str, number: int) -> Self: ...
+    @property
+    def uri(self) -> str: ...
+    @property
+    def match(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+
+class Subscription:
+    """One subscription of one session."""
+
+    def __new__(cls, session: Any, topic: Topic) -> Self: ...
+    @property
+    def topic(self) -> Topic: ...
+
 class TopicTable:
-    """A realm's map from (topic, match policy) to subscription id, with a count of subscribers."""
+    """A realm's subscriptions, by topic and match policy: `exact`, `prefix` or `wildcard`."""
 
-    def acquire(self, topic: str, match: str = 'exact') -> int:
-        """Return the topic's id, 1..2**32-1, and count one more subscriber."""
+    def subscribe(self, session: Any, topic: str, match: str = 'exact') -> Subscription:
+        """Add a subscription. The first one of a topic gives it an id, 1..2**32-1.
 
-    def release(self, number: int) -> None:
-        """Count one subscriber less. The last one takes the id with it; an unknown id is ignored."""
+        Raises ValueError for another policy.
+        """
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Take a subscription out. The last one takes the topic's id with it; once more has no effect."""
 
     def peek(self, topic: str, match: str = 'exact') -> int | None:
         """Return the topic's id, or None if nobody is subscribed to it."""
+
+    def matching(self, uri: str) -> list[int]:
+        """Return the ids of all subscriptions that a publication to `uri` is for."""
 
     def __len__(self) -> int: ...

@@ -90,7 +90,7 @@ def add_roles() -> None:
     }.items():
         differ(
             1,
-            'nobody may publish yet, and that is no reason to abort',
+            'nobody may publish unless it is allowed, and that is no reason to abort',
             f'other roles {name}',
             *answers,
             echo,
@@ -255,6 +255,14 @@ def add_subscriptions() -> None:
             'an unknown kind of match is refused',
             f'subscribe with match {match}',
             refused,
+            journal=[*JOINED, *ENDED],
+        )
+    for match in ('prefix', 'wildcard'):
+        differ(
+            15,
+            'a handler of single topics is not asked for patterns',
+            f'subscribe with match {match}',
+            error('wamp.error.not_authorized', type=32),
             journal=[*JOINED, *ENDED],
         )
 

@@ -1,0 +1,93 @@
+"""The broker of a realm: what happens with a PUBLISH, of a client or of the server itself.
+
+Who may publish is decided by rules of the public layer; see serverwamp_fast.publishing.Broker, a Python subclass.
+"""
+
+import logging
+
+from .messages cimport PUBLISH, PUBLISHED
+from .publications cimport Audience, Publication
+from .retained cimport RetainedEvents
+from .sessions cimport SessionCore
+from .topics cimport Subscription, TopicTable
+from .uris cimport is_reserved_uri
+
+logger = logging.getLogger('serverwamp_fast.broker')
+
+
+cdef class BrokerCore:
+    """What the core knows of a broker. A subclass has these methods:
+
+    - find_publish_refusal(session, message) -> the URI of an error, None if it may be published, or an awaitable of
+      either
+    - decide_later(session, message, awaitable) -> a coroutine that goes on with decide()
+    - finish(sessions, answer) -> a coroutine that empties the sessions' outboxes, and awaits the answer if it is not
+      None
+    """
+
+    def __init__(self, TopicTable topics not None, size_t retained_limit):
+        self.topics = topics
+        self.retained = RetainedEvents(retained_limit)
+        self.discloses_publishers = False
+
+    cdef object receive(self, SessionCore session, object message):
+        """Handle a PUBLISH that was checked: return None, or an awaitable that has to end before the next message."""
+        if is_reserved_uri(message[3]):
+            return self.refuse(session, message, 'wamp.error.invalid_uri')
+        refusal = self.find_publish_refusal(session, message)
+        if refusal is not None and not isinstance(refusal, str):
+            return self.decide_later(session, message, refusal)
+        return self.go_on(session, message, refusal)
+
+    cdef object go_on(self, SessionCore session, object message, str refusal):
+        """Publish, or refuse to; see receive()."""
+        cdef object options = message[2], answer = None
+        cdef Publication publication
+        cdef dict details = {}
+        cdef Py_ssize_t size = len(message)
+        if refusal is not None:
+            return self.refuse(session, message, refusal)
+        if options.get('disclose_me') is True:
+            if not self.discloses_publishers:
+                return self.refuse(session, message, 'wamp.error.option_disallowed.disclose_me')
+            authid, authrole = session.announced_identity()
+            details = {'publisher': session.id, 'publisher_authid': authid, 'publisher_authrole': authrole}
+        topic = message[3]
+        publication = Publication(
+            # A user's own connection may hand over members of an enumeration of strings.
+            topic if type(topic) is str else str.__str__(topic),
+            message[4] if size > 4 else None,
+            message[5] if size > 5 else None,
+            details,
+            Audience(options, None if options.get('exclude_me') is False else session.id),
+        )
+        waiting = self.deliver(publication, options.get('retain') is True)
+        if publication.failure is not None:
+            logger.warning('An event for %.500r did not reach everybody: %.500s', topic, publication.failure)
+        if options.get('acknowledge') is True:
+            answer = session.emit_through((PUBLISHED, message[1], publication.number))
+        return self.finish(waiting, answer) if waiting else answer
+
+    cdef object refuse(self, SessionCore session, object message, str error_uri):
+        """Answer with ERROR, if the client waits for an answer (WAMP BP, "Publish ERROR")."""
+        if message[2].get('acknowledge') is not True:
+            return None
+        return session.emit_error(PUBLISH, message[1], error_uri, None, None)
+
+    cdef list deliver(self, Publication publication, bint is_retained):
+        if is_retained and not self.retained.keep(publication):
+            logger.debug('An event for %.500r was not retained: there are as many as may be.', publication.topic)
+        return publication.deliver(self.topics)
+
+    def decide(self, SessionCore session not None, message, str refusal):
+        """Go on with a PUBLISH when the rules have been asked; returns None or an awaitable."""
+        return self.go_on(session, message, refusal)
+
+    def send(self, Publication publication not None, bint is_retained):
+        """Publish for the server; returns the sessions whose outbox has to be emptied and the error, or None."""
+        return self.deliver(publication, is_retained), publication.failure
+
+    def find_retained(self, SessionCore session not None, number):
+        """Return the EVENTs that a new subscriber gets, as messages."""
+        cdef Subscription subscription = session.find_subscription(number)
+        return [] if subscription is None else self.retained.find(session, subscription.topic)

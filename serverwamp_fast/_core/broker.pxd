@@ -1,0 +1,15 @@
+from .publications cimport Publication
+from .retained cimport RetainedEvents
+from .sessions cimport SessionCore
+from .topics cimport TopicTable
+
+cdef class BrokerCore:
+    cdef readonly TopicTable topics
+    cdef readonly RetainedEvents retained
+    cdef public bint discloses_publishers
+    cdef object __weakref__
+
+    cdef object receive(self, SessionCore session, object message)
+    cdef object go_on(self, SessionCore session, object message, str refusal)
+    cdef object refuse(self, SessionCore session, object message, str error_uri)
+    cdef list deliver(self, Publication publication, bint is_retained)

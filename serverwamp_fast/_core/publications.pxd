@@ -1,0 +1,32 @@
+from .codecs cimport Codec
+from .sessions cimport SessionCore
+from .topics cimport Topic, TopicTable
+
+cdef class Audience:
+    cdef object publisher           # the id of the session that is left out because it published; or None
+    cdef object exclude             # sets, or None where the option is absent
+    cdef object exclude_authid
+    cdef object exclude_authrole
+    cdef object eligible
+    cdef object eligible_authid
+    cdef object eligible_authrole
+    cdef bint by_name               # whether authid or authrole count
+    cdef bint is_restricted         # whether the publisher has restricted the receivers
+
+    cdef bint admits(self, SessionCore session) except -1
+
+cdef class Publication:
+    cdef readonly unsigned long long number
+    cdef readonly str topic
+    cdef object args
+    cdef object kwargs
+    cdef dict details
+    cdef Audience audience
+    cdef object failure             # the first SerializationError
+
+    cdef dict details_for(self, Topic topic)
+    cdef list deliver(self, TopicTable topics)
+    cdef int deliver_to(self, Topic topic, list waiting) except -1
+    cdef bytes encode(self, Codec codec, Topic topic, dict details)
+    cdef tuple build_message(self, unsigned long long subscription, dict details)
+    cdef tuple build_retained(self, Topic topic)

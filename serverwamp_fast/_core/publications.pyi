@@ -1,0 +1,27 @@
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+class Audience:
+    """Which subscribers get an event (WAMP AP, "Subscriber Black- and Whitelisting", "Publisher Exclusion").
+
+    `options` are those of PUBLISH, `publisher` is the id of a session that is left out. Raises TypeError for a
+    value of the wrong type.
+    """
+
+    def __init__(self, options: Mapping[str, Any], publisher: int | None = None) -> None: ...
+
+class Publication:
+    """An event that was published once, with one id for all its receivers."""
+
+    def __init__(
+        self,
+        topic: str,
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        details: dict[str, Any],
+        audience: Audience,
+    ) -> None: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def topic(self) -> str: ...

@@ -1,0 +1,10 @@
+from .publications cimport Publication
+from .sessions cimport SessionCore
+from .topics cimport Topic
+
+cdef class RetainedEvents:
+    cdef public size_t limit    # topics
+    cdef dict events            # topic -> list of Publication, the oldest first
+
+    cdef bint keep(self, Publication publication) except -1
+    cdef list find(self, SessionCore session, Topic topic)

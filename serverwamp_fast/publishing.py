@@ -1,0 +1,206 @@
+"""The broker of a realm: which topics are open to clients, and who gets what is published.
+
+The fan-out itself is the core's; see _core.publications.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ._core.broker import BrokerCore
+from ._core.publications import Audience, Publication
+from ._core.topics import TopicTable
+from ._core.uris import check_pattern, check_uri
+from .errors import ConnectionClosed
+
+if TYPE_CHECKING:
+    from .session import WAMPSession
+
+logger = logging.getLogger(__name__)
+
+MATCHES = ('exact', 'prefix', 'wildcard')
+RETAINED_LIMIT = 1000
+
+# Takes any of its parameters by name, and returns something true to allow; it may be a coroutine function.
+AllowRule = Callable[..., Any]
+
+# The URI of the ERROR to answer with; None where nothing is refused.
+Refusal = str | None
+
+
+class Opening:
+    """Topics that are open to clients, if a rule doesn't say otherwise."""
+
+    def __init__(self, topic: str, match: str, rule: AllowRule | None, offered: Sequence[str]) -> None:
+        if match not in MATCHES:
+            raise ValueError(f'A topic is matched exact, prefix or wildcard, not {match!r}.')
+        if not (check_uri(topic) if match == 'exact' else check_pattern(topic)):
+            raise ValueError(f'{topic!r} is neither a topic nor a pattern of topics.')
+        self.topic = topic
+        self.match = match
+        self.rule = rule
+        self.parts = topic.split('.')
+        self.wanted = () if rule is None else find_wanted(rule, offered)
+
+    def covers(self, topic: str, match: str) -> bool:
+        """Whether all topics that `topic` stands for under `match` are among the open ones."""
+        if self.match == 'prefix':
+            return fixed_part(topic, match).startswith(self.topic)
+        if match == 'prefix':
+            return False
+        parts = topic.split('.')
+        if self.match == 'exact':
+            return parts == self.parts and (match == 'exact' or '' not in parts)
+        return len(parts) == len(self.parts) and all(
+            own in ('', part) for own, part in zip(self.parts, parts, strict=True)
+        )
+
+    def allows(self, provided: Mapping[str, Any]) -> Any:
+        """Ask the rule. What it returns may have to be awaited."""
+        if self.rule is None:
+            return True
+        if provided.get('match', 'exact') != 'exact' and 'match' not in self.wanted:
+            # Who doesn't look at the policy takes 'user.1' for a topic, where it stands for user.12 as well.
+            return False
+        return self.rule(**{name: provided[name] for name in self.wanted})
+
+
+def find_wanted(function: Callable[..., Any], offered: Sequence[str]) -> tuple[str, ...]:
+    """Return which of the values on offer a function takes. Raises TypeError if it wants others."""
+    wanted = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return tuple(offered)
+        if name in offered and parameter.kind is not parameter.POSITIONAL_ONLY:
+            wanted.append(name)
+        elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL:
+            raise TypeError(
+                f'The rule {function!r} has a parameter {name!r} that nothing provides. A rule takes any of '
+                f'{", ".join(offered)}, by name.'
+            )
+    return tuple(wanted)
+
+
+def fixed_part(topic: str, match: str) -> str:
+    """Return the text that all topics begin with for which `topic` stands under `match`."""
+    if match != 'wildcard':
+        return topic
+    parts = topic.split('.')
+    if '' not in parts:
+        return topic
+    return ''.join(f'{part}.' for part in parts[: parts.index('')])
+
+
+class Openings:
+    """All topics of a realm that are open to clients for one purpose. Whatever is not in here is closed."""
+
+    def __init__(self, *offered: str) -> None:
+        self.offered = offered
+        self.openings: list[Opening] = []
+
+    def add(self, topic: str, match: str, rule: AllowRule | None) -> None:
+        """Open topics. Raises ValueError for a topic or policy that is none, TypeError for an unsuitable rule."""
+        self.openings.append(Opening(topic, match, rule, self.offered))
+
+    def find_refusal(self, **provided: Any) -> Refusal | Awaitable[Refusal]:
+        """Return None if the first rule that says yes allows it, else the URI of an error; or an awaitable of that."""
+        topic, match = provided['topic'], provided.get('match', 'exact')
+        candidates = (opening for opening in self.openings if opening.covers(topic, match))
+        return self._ask(candidates, provided)
+
+    def _ask(self, candidates: Iterator[Opening], provided: Mapping[str, Any]) -> Refusal | Awaitable[Refusal]:
+        for opening in candidates:
+            try:
+                answer = opening.allows(provided)
+            except Exception:
+                return self._fail(opening)
+            if inspect.isawaitable(answer):
+                return self._wait(answer, opening, candidates, provided)
+            if answer:
+                return None
+        return 'wamp.error.not_authorized'
+
+    async def _wait(
+        self, answer: Awaitable[Any], opening: Opening, candidates: Iterator[Opening], provided: Mapping[str, Any]
+    ) -> Refusal:
+        try:
+            if await answer:
+                return None
+        except Exception:
+            return self._fail(opening)
+        # The iterator goes on behind the rule that has just answered.
+        following = self._ask(candidates, provided)
+        return following if following is None or isinstance(following, str) else await following
+
+    def _fail(self, opening: Opening) -> str:
+        logger.exception('Exception from the rule %r for topics %s.', opening.rule, opening.topic)
+        return 'wamp.error.authorization_failed'
+
+
+class Broker(BrokerCore):
+    """A realm's broker: its settings are made by the methods of Realm."""
+
+    def __init__(self, topics: TopicTable) -> None:
+        super().__init__(topics, RETAINED_LIMIT)
+        self.publishing = Openings('session', 'topic', 'options', 'args', 'kwargs')
+        self.subscribing = Openings('session', 'topic', 'match')
+
+    # For the core
+
+    def find_publish_refusal(self, session: WAMPSession, message: Any) -> Refusal | Awaitable[Refusal]:
+        """Return why a client may not send this PUBLISH, None if it may, or an awaitable of either."""
+        if not self.publishing.openings:
+            return 'wamp.error.not_authorized'
+        _, _, options, topic, *payload = message
+        args, kwargs = [*payload, *((), {})[len(payload) :]][:2]
+        return self.publishing.find_refusal(
+            session=session, topic=topic, options=options, args=args, kwargs=kwargs
+        )
+
+    async def decide_later(self, session: WAMPSession, message: Any, decision: Awaitable[Refusal]) -> None:
+        """Publish, or refuse to, when a rule has come to a decision."""
+        try:
+            awaitable = self.decide(session, message, await decision)
+            if awaitable is not None:
+                await awaitable
+        except ConnectionClosed:
+            logger.debug('Session %s ended before its PUBLISH was decided upon.', session.id)
+
+    async def finish(self, sessions: Sequence[WAMPSession], answer: Awaitable[Any] | None) -> None:
+        """Have the sessions' outboxes emptied, and send the publisher's answer."""
+        if answer is not None:
+            await answer
+        for session in sessions:
+            await session.empty_outbox()
+
+    # For the realm
+
+    async def publish(
+        self, topic: str, args: Sequence[Any], kwargs: Mapping[str, Any] | None, retain: bool,
+        trust_level: int | None, receivers: Mapping[str, Any],
+    ) -> int:
+        """Publish for the server; see Realm.publish()."""
+        if not check_uri(topic):
+            raise ValueError(f'{topic!r} is not a topic: components that are not empty, with dots between them.')
+        publication = Publication(
+            str.__str__(topic),
+            # What is retained or held must not change with the caller's own list.
+            list(args) if isinstance(args, list) else args,
+            dict(kwargs) if isinstance(kwargs, dict) else kwargs,
+            {} if trust_level is None else {'trustlevel': trust_level},
+            Audience(receivers),
+        )
+        sessions, failure = self.send(publication, retain)
+        for session in sessions:
+            await session.empty_outbox()
+        if failure is not None:
+            raise failure
+        return publication.number
+
+    async def find_subscribe_refusal(self, session: WAMPSession, topic: str, match: str) -> Refusal:
+        """Return why a client may not subscribe by the rules, None if it may."""
+        refusal = self.subscribing.find_refusal(session=session, topic=topic, match=match)
+        return refusal if refusal is None or isinstance(refusal, str) else await refusal

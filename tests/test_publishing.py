@@ -1,0 +1,703 @@
+"""publishing: what clients and the server publish, and who gets it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+from session_clients import Clients, Pair
+
+import serverwamp_fast as wamp
+from serverwamp_fast.errors import SerializationError
+from serverwamp_fast.publishing import Opening
+
+NOT_AUTHORIZED = 'wamp.error.not_authorized'
+ACKNOWLEDGE = {'acknowledge': True}
+
+Test = Callable[..., Coroutine[Any, Any, None]]
+
+
+@pytest.fixture(params=['native', 'own'])
+def clients(request: pytest.FixtureRequest) -> Clients:
+    return Clients(request.param)
+
+
+@pytest.fixture
+def play(run: Any, clients: Clients) -> Callable[..., None]:
+    """Runs `test(app, *members)` with clients that have joined an application where all topics are open."""
+
+    def play(test: Test, members: int = 2, app: Any = None) -> None:
+        if app is None:
+            app = wamp.Application()
+            app.allow_publish('', 'prefix')
+            app.allow_subscribe('', 'prefix')
+
+        async def main() -> None:
+            async with clients.of(app) as connect:
+                joined = [await connect() for _ in range(members)]
+                for member in joined:
+                    await member.hello()
+                await test(app, *joined)
+                for member in joined:
+                    await leave(member)
+            assert len(app._default_realm.topics) == 0
+
+        run(main())
+
+    return play
+
+
+async def leave(client: Any) -> None:
+    """Break the connection."""
+    if isinstance(client, Pair):
+        await client.vanish()
+    elif client.sock.fileno() >= 0:
+        client.reset()
+
+
+async def subscribe(client: Any, topic: str, match: str | None = None, **options: Any) -> int:
+    if match is not None:
+        options['match'] = match
+    code, request, number = await client.ask(32, 1, options, topic)
+    assert (code, request) == (33, 1)
+    return int(number)
+
+
+async def publish(client: Any, topic: str, *args: Any, **options: Any) -> int:
+    """Publish with an acknowledgement; returns the publication's id."""
+    code, request, publication = await client.ask(16, 2, {**ACKNOWLEDGE, **options}, topic, list(args))
+    assert (code, request) == (17, 2) and 1 <= publication <= 2**53
+    return int(publication)
+
+
+async def refusal(client: Any, topic: str, **options: Any) -> str:
+    code, request_type, request, details, uri = await client.ask(16, 3, {**ACKNOWLEDGE, **options}, topic)
+    assert (code, request_type, request, details) == (8, 16, 3, {})
+    return str(uri)
+
+
+async def subscribe_refusal(client: Any, topic: str, match: str = 'exact') -> str:
+    code, request_type, request, details, uri = await client.ask(32, 4, {'match': match}, topic)
+    assert (code, request_type, request, details) == (8, 32, 4, {})
+    return str(uri)
+
+
+async def is_quiet(*clients: Any) -> None:
+    """Nothing is on its way to the clients: what they hear next is the answer to what they ask."""
+    for client in clients:
+        assert await client.ask(34, 9, 2**53) == [8, 34, 9, {}, 'wamp.error.no_such_subscription']
+
+
+def plain(message: Any) -> Any:
+    return [list(part) if isinstance(part, tuple) else part for part in message]
+
+
+# ---- What the server publishes -------------------------------------------------------------------
+
+
+def test_the_server_publishes(play: Any) -> None:
+    async def test(app: Any, *members: Any) -> None:
+        numbers = {await subscribe(member, 'a.b') for member in members}
+        assert len(numbers) == 1
+        publication = await app.publish('a.b', (1, 'two'), {'three': 3})
+        for member in members:
+            assert plain(await member.hear()) == [36, *numbers, publication, {}, [1, 'two'], {'three': 3}]
+        assert await app.publish('a.b', trust_level=4) != publication
+        assert (await members[0].hear())[3:] == [{'trustlevel': 4}]
+        assert await app.publish('nobody.cares') > 0
+        await is_quiet(members[0])
+
+    play(test, members=3)
+
+
+def test_every_matching_subscription_gets_the_event(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        patterns = [('a.b.c', 'exact'), ('a.', 'prefix'), ('a..c', 'wildcard'), ('', 'prefix')]
+        numbers = [await subscribe(first, *pattern) for pattern in patterns]
+        assert len(set(numbers)) == 4
+        assert await subscribe(first, 'a.', 'prefix') == numbers[1]
+        assert await subscribe(second, 'a..c', 'wildcard') == numbers[2]
+        assert await subscribe(second, 'a.b.d') not in numbers
+        publication = await app.publish('a.b.c', (7,))
+        events = sorted([plain(await first.hear()) for _ in patterns])
+        details = [{}, *[{'topic': 'a.b.c'}] * 3]
+        assert events == [
+            [36, number, publication, known, [7]] for number, known in zip(numbers, details, strict=True)
+        ]
+        assert plain(await second.hear())[1:4] == [numbers[2], publication, {'topic': 'a.b.c'}]
+        await is_quiet(first, second)
+        assert await first.ask(34, 5, numbers[1]) == [35, 5]
+        await app.publish('a.b.x')
+        assert (await first.hear())[1] == numbers[3]
+        await is_quiet(first, second)
+
+    play(test)
+
+
+@pytest.mark.parametrize('topic', ['', 'a..b', 'a b', '.', '#'])
+def test_the_server_publishes_to_topics_alone(run: Any, topic: str) -> None:
+    with pytest.raises(ValueError, match='is not a topic'):
+        run(wamp.Realm().publish(topic))
+
+
+@pytest.mark.parametrize(
+    'options',
+    [{'exclude': 5}, {'exclude': 'x'}, {'eligible': ['1']}, {'exclude_authid': 'joe'}, {'eligible_authrole': [1]}],
+)
+def test_receivers_of_the_wrong_type(run: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        run(wamp.Realm().publish('a', **options))
+
+
+def test_what_one_serializer_can_not_write(run: Any) -> None:
+    app = wamp.Application()
+    app.allow_subscribe('a')
+
+    async def main() -> None:
+        async with Clients('native').of(app) as connect:
+            first = await connect()
+            await first.hello()
+            await subscribe(first, 'a')
+            with pytest.raises(SerializationError):
+                await app.publish('a', (object(),))
+            with pytest.raises(SerializationError):
+                await app.publish('a', 'text')
+            await app.publish('a', (2**70,))
+            assert (await first.hear())[4] == [2**70]
+
+    run(main())
+
+
+def test_the_callers_list_may_change_afterwards(play: Any) -> None:
+    async def test(app: Any, first: Any) -> None:
+        args = [1]
+        await app.publish('a', args, retain=True)
+        args.append(2)
+        await subscribe(first, 'a', get_retained=True)
+        assert (await first.hear())[3:] == [{'retained': True}, [1]]
+
+    play(test, members=1)
+
+
+# ---- What clients publish ------------------------------------------------------------------------
+
+
+def test_publish_and_acknowledge(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        number = await subscribe(second, 'a.b')
+        await subscribe(first, 'a.b')
+        await first.say([16, 1, {}, 'a.b', [1], {'k': 2}])
+        assert plain(await second.hear())[3:] == [{}, [1], {'k': 2}]
+        publication = await publish(first, 'a.b', 5)
+        assert plain(await second.hear()) == [36, number, publication, {}, [5]]
+        # The publisher itself gets nothing, unless it wants to.
+        await is_quiet(first)
+        await first.say([16, 1, {'exclude_me': False}, 'a.b'])
+        assert (await first.hear())[:2] == [36, number]
+        assert (await second.hear())[:2] == [36, number]
+
+    play(test)
+
+
+def test_nothing_is_open_by_default(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        assert await refusal(first, 'a.b') == NOT_AUTHORIZED
+        assert await subscribe_refusal(second, 'a.b') == 'wamp.error.invalid_uri'
+        assert await subscribe_refusal(second, 'a.', 'prefix') == 'wamp.error.invalid_uri'
+        await first.say([16, 1, {}, 'a.b'])
+        app.allow_subscribe('a.b')
+        assert await subscribe_refusal(second, 'a.c') == NOT_AUTHORIZED
+        await subscribe(second, 'a.b')
+        assert await refusal(first, 'a.b') == NOT_AUTHORIZED
+        await is_quiet(first, second)
+
+    play(test, app=wamp.Application())
+
+
+def test_reserved_topics(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        await subscribe(second, 'wamp.session.on_join')
+        for topic in 'wamp', 'wamp.session.on_join':
+            assert await refusal(first, topic) == 'wamp.error.invalid_uri'
+            await first.say([16, 1, {}, topic])
+        await publish(first, 'wampum.belt')
+        await is_quiet(first, second)
+
+    play(test)
+
+
+def test_black_and_white_lists(play: Any) -> None:
+    async def authenticate(session: Any) -> None:
+        session.auth_id = 'joe' if not app._default_realm.topics else 'ann'
+        session.auth_role = f'{session.auth_id}s role'
+        await session.mark_authenticated('known')
+
+    app = wamp.Application()
+    app.allow_publish('', 'prefix')
+    app.allow_subscribe('', 'prefix')
+    app.set_authentication_handler(authenticate)
+
+    async def test(app: Any, joe: Any) -> None:
+        sessions = list(app._active_sessions)
+        assert sessions[0].announced_identity() == ('joe', 'joes role')
+        joe_id = joe.session_id
+        await subscribe(joe, 'a')
+        heard = [
+            {}, {'exclude': [5]}, {'eligible': [joe_id, 5]}, {'exclude_authid': ['ann']},
+            {'eligible_authid': ['joe', 'x']}, {'exclude_authrole': []}, {'eligible_authrole': ['joes role']},
+            {'eligible': [joe_id], 'exclude': [4], 'eligible_authid': ['joe'], 'exclude_authrole': ['x']},
+        ]  # fmt: skip
+        unheard = [
+            {'exclude': [joe_id]}, {'eligible': []}, {'eligible': [5]}, {'exclude_authid': ['joe']},
+            {'eligible_authid': []}, {'eligible_authid': ['x']}, {'exclude_authrole': ['joes role']},
+            {'eligible_authrole': ['joe']}, {'eligible': [joe_id], 'exclude': [joe_id]},
+            {'eligible': [joe_id], 'eligible_authid': ['ann']},
+        ]  # fmt: skip
+        for by_client in (False, True):
+            for options in [*unheard, *heard]:
+                if by_client:
+                    await joe.say([16, 1, {**options, 'exclude_me': False}, 'a', [str(options)]])
+                else:
+                    await app.publish('a', (str(options),), **options)
+            for options in heard:
+                assert plain(await joe.hear())[4] == [str(options)]
+            await is_quiet(joe)
+
+    play(test, members=1, app=app)
+
+
+def test_disclosure(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        await subscribe(second, 'a')
+        assert await refusal(first, 'a', disclose_me=True) == 'wamp.error.option_disallowed.disclose_me'
+        await publish(first, 'a', disclose_me=False)
+        assert (await second.hear())[3] == {}
+        app.allow_publisher_disclosure()
+        await publish(first, 'a', disclose_me=True)
+        assert (await second.hear())[3] == {
+            'publisher': first.session_id,
+            'publisher_authid': str(first.session_id),
+            'publisher_authrole': 'anonymous',
+        }
+        await publish(first, 'a')
+        assert (await second.hear())[3] == {}
+
+    play(test)
+
+
+def test_a_function_for_publications_comes_first(play: Any) -> None:
+    seen = []
+
+    async def handle(request: Any, session: Any) -> None:
+        seen.append((request.topic, request.args))
+        await session.send_raw([17, request.request_id, 1])
+
+    app = wamp.Application(protocol_request_handlers={wamp.protocol.WAMPPublishRequest: handle})
+
+    async def test(app: Any, first: Any) -> None:
+        assert await first.ask(16, 1, ACKNOWLEDGE, 'a.b', [1]) == [17, 1, 1]
+        assert [(topic, list(args)) for topic, args in seen] == [('a.b', [1])]
+
+    play(test, members=1, app=app)
+
+
+# ---- Rules ---------------------------------------------------------------------------------------
+
+
+def test_rules(play: Any, caplog: pytest.LogCaptureFixture) -> None:
+    app = wamp.Application()
+    asked = []
+
+    async def own_room(session: Any, topic: str, args: Any, kwargs: Any) -> bool:
+        await asyncio.sleep(0)
+        asked.append((topic, list(args), dict(kwargs)))
+        return topic == f'room.{session.id}'
+
+    app.allow_publish('room.', 'prefix', own_room)
+    app.allow_publish('room..loud', 'wildcard', lambda options: options.get('_shout') is True)
+    app.allow_publish('room.broken', rule=lambda: 1 / 0)
+    app.allow_publish('room.hall')
+    app.allow_subscribe('room.', 'prefix')
+
+    async def test(app: Any, first: Any, second: Any) -> None:
+        await subscribe(second, 'room.', 'prefix')
+        own = f'room.{first.session_id}'
+        # In order, although the rule takes its time for some.
+        await first.say([16, 1, {}, own, [1], {'k': 2}], [16, 2, {}, 'room.7'], [16, 3, {}, 'room.hall', [2]])
+        assert [(await second.hear())[3]['topic'] for _ in range(2)] == [own, 'room.hall']
+        assert asked[:2] == [(own, [1], {'k': 2}), ('room.7', [], {})]
+        assert await refusal(first, 'room.7') == NOT_AUTHORIZED
+        assert await refusal(first, 'room.7.loud') == NOT_AUTHORIZED
+        await publish(first, 'room.7.loud', _shout=True)
+        assert (await second.hear())[3]['topic'] == 'room.7.loud'
+        assert await refusal(first, 'room.broken') == 'wamp.error.authorization_failed'
+        assert 'ZeroDivisionError' in caplog.text
+        await is_quiet(first, second)
+
+    play(test, app=app)
+
+
+def test_rules_of_subscribers(play: Any) -> None:
+    app = wamp.Application()
+    asked = []
+
+    def own(session: Any, topic: str) -> bool:
+        return topic.startswith('user.1')
+
+    async def by_policy(topic: str, match: str) -> bool:
+        asked.append((topic, match))
+        return match != 'prefix'
+
+    async def fail(**values: Any) -> bool:
+        raise LookupError
+
+    app.allow_subscribe('user.', 'prefix', own)
+    app.allow_subscribe('news..local', 'wildcard', by_policy)
+    app.allow_subscribe('news.', 'prefix', by_policy)
+    app.allow_subscribe('broken', rule=fail)
+
+    async def test(app: Any, client: Any) -> None:
+        await subscribe(client, 'user.12')
+        assert await subscribe_refusal(client, 'user.2') == NOT_AUTHORIZED
+        # A rule that doesn't ask for the policy takes a pattern for a topic, so it isn't asked.
+        assert await subscribe_refusal(client, 'user.1', 'prefix') == NOT_AUTHORIZED
+        await subscribe(client, 'news.x.local', 'wildcard')
+        assert asked == [('news.x.local', 'wildcard')]
+        assert await subscribe_refusal(client, 'news.', 'prefix') == NOT_AUTHORIZED
+        assert asked[1:] == [('news.', 'prefix')]
+        assert await subscribe_refusal(client, '.x.local', 'wildcard') == NOT_AUTHORIZED
+        assert await subscribe_refusal(client, 'broken') == 'wamp.error.authorization_failed'
+
+    play(test, members=1, app=app)
+
+
+@pytest.mark.parametrize(
+    ('opening', 'covered', 'others'),
+    [
+        (
+            ('a.b', 'exact'),
+            [('a.b', 'exact'), ('a.b', 'wildcard')],
+            [('a.b', 'prefix'), ('a.c', 'exact'), ('a.', 'wildcard')],
+        ),
+        (
+            ('a.', 'prefix'),
+            [('a.b', 'exact'), ('a.b', 'prefix'), ('a.', 'prefix'), ('a..c', 'wildcard'), ('a.', 'wildcard')],
+            [('a', 'exact'), ('a', 'prefix'), ('.b', 'wildcard'), ('a', 'wildcard'), ('', 'prefix'), ('', 'wildcard')],
+        ),
+        (
+            ('a..c', 'wildcard'),
+            [('a.b.c', 'exact'), ('a..c', 'wildcard'), ('a.b.c', 'wildcard')],
+            [('a..', 'wildcard'), ('a.b.c', 'prefix'), ('a.b', 'exact'), ('..c', 'wildcard'), ('a..c.d', 'wildcard')],
+        ),
+        (('', 'prefix'), [('', 'prefix'), ('', 'wildcard'), ('a', 'exact'), ('.b', 'wildcard')], []),
+    ],
+)  # fmt: skip
+def test_what_is_covered(opening: Any, covered: list[Any], others: list[Any]) -> None:
+    found = Opening(*opening, None, ())
+    assert [found.covers(*pattern) for pattern in covered] == [True] * len(covered)
+    assert [found.covers(*pattern) for pattern in others] == [False] * len(others)
+
+
+def test_unsuitable_openings() -> None:
+    realm = wamp.Realm()
+    for topic, match in (('a', 'sideways'), ('a..b', 'exact'), ('a b', 'prefix'), ('', 'exact')):
+        with pytest.raises(ValueError, match='topic'):
+            realm.allow_publish(topic, match)
+    with pytest.raises(TypeError, match='nothing provides'):
+        realm.allow_publish('a', rule=lambda session, match: True)
+    with pytest.raises(TypeError, match='nothing provides'):
+        realm.allow_subscribe('a', rule=lambda session, /: True)
+    realm.allow_subscribe('a', rule=lambda session, *rest, other=1: True)
+
+
+# ---- Subscription handlers -----------------------------------------------------------------------
+
+
+def make_routed() -> Any:
+    app = wamp.Application()
+    topics = wamp.TopicRouteSet()
+
+    @topics.route('plain')
+    async def plain_topic(topic_uri: str, session: Any) -> AsyncIterator[None]:
+        await session.send_event(topic_uri, ('from the handler',))
+        yield
+
+    @topics.prefix_route('any.')
+    async def any_match(topic_uri: str, session: Any, match: str) -> AsyncIterator[None]:
+        if match == 'wildcard':
+            raise wamp.SubscribeError('com.example.no')
+        session['match'] = match
+        yield
+        session['match'] = None
+
+    app.add_topic_routes(topics)
+    return app
+
+
+def test_handlers_of_routes(play: Any) -> None:
+    async def test(app: Any, client: Any) -> None:
+        (session,) = app._active_sessions
+        await subscribe(client, 'plain')
+        assert plain(await client.hear())[3:] == [{}, ['from the handler']]
+        # The handler only knows what to do with single topics.
+        assert await subscribe_refusal(client, 'plain', 'prefix') == NOT_AUTHORIZED
+        assert await subscribe_refusal(client, 'other', 'prefix') == 'wamp.error.invalid_uri'
+        number = await subscribe(client, 'any.', 'prefix')
+        assert session['match'] == 'prefix'
+        assert await subscribe_refusal(client, 'any..x', 'wildcard') == 'com.example.no'
+        await app.publish('any.thing')
+        assert (await client.hear())[1] == number
+        assert await client.ask(34, 1, number) == [35, 1]
+        assert session['match'] is None
+        await subscribe(client, 'any.x', 'exact')
+        assert session['match'] == 'exact'
+
+    play(test, members=1, app=make_routed())
+
+
+def test_routes_come_before_rules(play: Any) -> None:
+    app = make_routed()
+    app.allow_subscribe('any', 'prefix')
+
+    async def test(app: Any, client: Any) -> None:
+        assert await subscribe_refusal(client, 'any..x', 'wildcard') == 'com.example.no'
+        await subscribe(client, 'anything', 'prefix')
+
+    play(test, members=1, app=app)
+
+
+def test_a_function_for_all_subscriptions(play: Any) -> None:
+    app = wamp.Application()
+
+    async def handle(topic: str, session: Any) -> AsyncIterator[None]:
+        yield
+
+    async def handle_patterns(topic: str, session: Any, match: str = 'exact') -> AsyncIterator[None]:
+        yield
+
+    async def test(app: Any, client: Any) -> None:
+        app.set_subscription_handler(handle)
+        await subscribe(client, 'a')
+        assert await subscribe_refusal(client, 'a', 'prefix') == NOT_AUTHORIZED
+        app.set_subscription_handler(handle_patterns)
+        await subscribe(client, 'a', 'prefix')
+
+    play(test, members=1, app=app)
+
+
+def test_send_event_reaches_patterns(play: Any) -> None:
+    async def test(app: Any, client: Any, other: Any) -> None:
+        session = next(one for one in app._active_sessions if one.id == client.session_id)
+        exact = await subscribe(client, 'a.b')
+        await session.send_event('a.c', (0,))
+        prefix = await subscribe(client, 'a.', 'prefix')
+        wildcard = await subscribe(client, 'a.', 'wildcard')
+        await subscribe(other, 'a.', 'prefix')
+        await session.send_event('a.b', (1,), {'k': 2}, trust_level=3)
+        events = sorted([plain(await client.hear()) for _ in range(3)])
+        topic = {'trustlevel': 3, 'topic': 'a.b'}
+        assert [[event[1], *event[3:]] for event in events] == [
+            [exact, {'trustlevel': 3}, [1], {'k': 2}],
+            [prefix, topic, [1], {'k': 2}],
+            [wildcard, topic, [1], {'k': 2}],
+        ]
+        assert len({event[2] for event in events}) == 1
+        await session.send_event('b', (1,))
+        await is_quiet(client, other)
+
+    play(test)
+
+
+# ---- Retained events -----------------------------------------------------------------------------
+
+
+def test_retained_events(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        old = await publish(first, 'a.b', 'old', retain=True)
+        publication = await publish(first, 'a.b', 'new', retain=True)
+        assert publication != old
+        await publish(first, 'a.b', 'not retained')
+        other = await publish(first, 'a.c', 'other', retain=True)
+        number = await subscribe(second, 'a.b', get_retained=True)
+        assert plain(await second.hear()) == [36, number, publication, {'retained': True}, ['new']]
+        # Only who asks for it, each time.
+        await subscribe(second, 'a.b')
+        await subscribe(second, 'a.c')
+        assert await subscribe(second, 'a.b', get_retained=True) == number
+        assert (await second.hear())[2] == publication
+        pattern = await subscribe(second, 'a.', 'prefix', get_retained=True)
+        assert [plain(await second.hear()) for _ in range(2)] == [
+            [36, pattern, publication, {'topic': 'a.b', 'retained': True}, ['new']],
+            [36, pattern, other, {'topic': 'a.c', 'retained': True}, ['other']],
+        ]
+        # A publisher would not have got it.
+        await subscribe(first, 'a.b', get_retained=True)
+        await is_quiet(first, second)
+        assert app.forget_retained('a.b')
+        assert not app.forget_retained('a.b')
+        await subscribe(second, 'a.b', get_retained=True)
+        await is_quiet(second)
+
+    play(test)
+
+
+def test_retained_events_with_restricted_receivers(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        await app.publish('a', ('for all',), retain=True)
+        for number in range(12):
+            await app.publish('a', (number,), retain=True, eligible=[first.session_id])
+        await app.publish('b', ('for one',), retain=True, exclude=[second.session_id])
+        for client, heard in ((first, [11, 'for one']), (second, ['for all'])):
+            await client.say([32, 1, {'get_retained': True}, 'a'], [32, 2, {'get_retained': True}, 'b'], [34, 9, 2**53])
+            messages = [await client.hear()]
+            while messages[-1][0] != 8:
+                messages.append(await client.hear())
+            assert [message[4][0] for message in messages if message[0] == 36] == heard
+
+    play(test)
+
+
+def test_the_number_of_retained_topics_is_limited(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        app.set_retained_limit(2)
+        for topic in 'abca':
+            await publish(first, topic, topic, retain=True)
+        assert len(app._default_realm.broker.retained) == 2
+        await subscribe(second, '', 'prefix', get_retained=True)
+        assert [(await second.hear())[3]['topic'] for _ in range(2)] == ['a', 'b']
+        await is_quiet(second)
+
+    play(test)
+
+
+# ---- Order, and receivers that are slow or gone --------------------------------------------------
+
+
+def test_events_are_held_until_subscribed_is_out(play: Any) -> None:
+    app = wamp.Application()
+    topics = wamp.TopicRouteSet()
+
+    @topics.route('a')
+    async def handler(session: Any) -> AsyncIterator[None]:
+        await app.publish('a', (1,))
+        await session.send_event('a', (2,))
+        await app.publish('a', (3,))
+        yield
+
+    app.add_topic_routes(topics)
+
+    async def test(app: Any, client: Any) -> None:
+        await app.publish('a', (0,), retain=True)
+        await client.say([32, 1, {'get_retained': True}, 'a'])
+        assert (await client.hear())[:2] == [33, 1]
+        assert [(await client.hear())[4][0] for _ in range(4)] == [0, 1, 2, 3]
+
+    play(test, members=1, app=app)
+
+
+def test_nothing_is_sent_after_unsubscribing_or_goodbye(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        number = await subscribe(first, 'a')
+        await subscribe(second, 'a')
+        await first.say([34, 1, number], [16, 1, {'exclude_me': False}, 'a'])
+        assert await first.hear() == [35, 1]
+        assert (await second.hear())[0] == 36
+        await is_quiet(first)
+        session = next(one for one in app._active_sessions if one.id == second.session_id)
+        await session.close()
+        await app.publish('a')
+        assert (await second.hear())[0] == 6
+
+    play(test)
+
+
+def test_a_receiver_that_is_gone_holds_nobody_up(play: Any) -> None:
+    async def test(app: Any, *members: Any) -> None:
+        for member in members:
+            await subscribe(member, 'a')
+        await leave(members[1])
+        await app.publish('a', (1,))
+        for member in members[::2]:
+            assert plain(await member.hear())[4] == [1]
+
+    play(test, members=3)
+
+
+def test_a_slow_connection_keeps_its_order_and_holds_nobody_up(run: Any) -> None:
+    """A connection of one's own whose send_msg() waits."""
+    app = wamp.Application()
+    app.allow_subscribe('a')
+    gate = asyncio.Event()
+
+    class Slow(Pair):
+        async def send_msg(self, msg: Any) -> None:
+            if msg[0] == 36:
+                await gate.wait()
+            await super().send_msg(msg)
+
+    async def main() -> None:
+        slow, fast = Slow(), Pair()
+        for pair in (slow, fast):
+            pair.serving = asyncio.create_task(app.handle_connection(pair))
+            await pair.hello()
+            await subscribe(pair, 'a')
+        session = next(one for one in app._active_sessions if one.id == slow.session_id)
+        for number in range(5):
+            await app.publish('a', (number,))
+        await session.send_event('a', (5,))
+        assert [(await fast.hear())[4][0] for _ in range(5)] == list(range(5))
+        assert slow.outgoing.empty()
+        gate.set()
+        assert [(await slow.hear())[4][0] for _ in range(6)] == list(range(6))
+        gate.clear()
+        # What waits for a client that unsubscribes is dropped.
+        for number in range(3):
+            await app.publish('a', (number,))
+        await slow.say([34, 1, session.own_subscription_id('a')])
+        assert await slow.hear() == [35, 1]
+        gate.set()
+        assert (await slow.hear())[4] == (0,)
+        for pair in (slow, fast):
+            await pair.vanish()
+        assert slow.outgoing.get_nowait() is None
+        assert len(app._default_realm.topics) == 0
+
+    run(main())
+
+
+def test_sessions_that_send_in_their_own_way(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """What a subclass of WAMPSession does in send_raw() is done for published events too."""
+    from doubles import RecordingConnection
+
+    realm = wamp.Realm()
+
+    class Counting(wamp.session.WAMPSession):
+        sent = 0
+
+        async def send_raw(self, msg: Any) -> None:
+            self.sent += 1
+            await super().send_raw(msg)
+
+    async def main() -> None:
+        from serverwamp_fast.adapters.asyncio import AsyncioAsyncSupport
+
+        async with AsyncioAsyncSupport.launch_task_group() as tasks:
+            session = Counting(RecordingConnection(), realm, tasks)
+            session.mark_open()
+            number = session.subscribe('a')
+            session.take_held_events(number)
+            await realm.publish('a', (1,))
+            while not session.sent:
+                await asyncio.sleep(0)
+            assert session.connection.sent[0][4] == (1,)
+            # Without a group of tasks there is nobody to send: the session has ended.
+            session.tasks = None
+            await realm.publish('a', (2,))
+            assert session.sent == 1
+            session.release_subscriptions()
+        assert len(realm.topics) == 0
+
+    with caplog.at_level(logging.DEBUG):
+        run(main())
+    assert 'gets no more events' in caplog.text

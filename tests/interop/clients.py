@@ -102,6 +102,38 @@ class AutobahnClient:
         except exception.ApplicationError as error:
             raise CallFailed(error.error, list(error.args), error.kwargs or {}) from None
 
+    async def subscribe_match(self, topic: str, match: str, events: list[Any], get_retained: bool = False) -> Any:
+        """Subscribe by any policy; `events` gets (args, what the client was told beside)."""
+        from autobahn.wamp import exception, types
+
+        def note(*args: Any, details: Any = None) -> None:
+            told = {
+                'topic': details.topic,
+                'publisher': details.publisher,
+                'retained': details.retained,
+                'publication': details.publication,
+            }
+            events.append((list(args), told))
+
+        options = types.SubscribeOptions(match=match, details_arg='details', get_retained=get_retained)
+        try:
+            return await self.session.subscribe(note, topic, options)
+        except exception.ApplicationError as error:
+            raise CallFailed(error.error, list(error.args), error.kwargs or {}) from None
+
+    async def publish(self, topic: str, *args: Any, **options: Any) -> int:
+        """Publish with acknowledgement; returns the publication's id."""
+        from autobahn.wamp import exception, types
+
+        try:
+            publication = await self.session.publish(
+                topic, *args, options=types.PublishOptions(acknowledge=True, **options)
+            )
+        except exception.ApplicationError as error:
+            raise CallFailed(error.error, list(error.args), error.kwargs or {}) from None
+        number: int = publication.id
+        return number
+
     async def unsubscribe(self, subscription: Any) -> None:
         await subscription.unsubscribe()
 
@@ -165,6 +197,27 @@ class XconnClient:
 
         try:
             return await self.session.subscribe(topic, note)
+        except ApplicationError as error:
+            raise CallFailed(error.message, list(error.args or ()), error.kwargs or {}) from None
+
+    async def subscribe_match(self, topic: str, match: str, events: list[Any], get_retained: bool = False) -> Any:
+        """Subscribe by any policy; `events` gets (args, what the client was told beside)."""
+        from xconn.exception import ApplicationError
+
+        async def note(event: Any) -> None:
+            events.append((list(event.args or ()), event.details or {}))
+
+        try:
+            return await self.session.subscribe(topic, note, {'match': match, 'get_retained': get_retained})
+        except ApplicationError as error:
+            raise CallFailed(error.message, list(error.args or ()), error.kwargs or {}) from None
+
+    async def publish(self, topic: str, *args: Any, **options: Any) -> None:
+        """Publish with acknowledgement; the library keeps the publication's id to itself."""
+        from xconn.exception import ApplicationError
+
+        try:
+            await self.session.publish(topic, list(args), options={'acknowledge': True, **options})
         except ApplicationError as error:
             raise CallFailed(error.message, list(error.args or ()), error.kwargs or {}) from None
 

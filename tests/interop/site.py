@@ -91,6 +91,10 @@ async def closed():
 def build() -> serverwamp.Application:
     app = serverwamp.Application()
     app.add_routes([*rpc, *topics])
+    app.allow_publish('interop.open.', 'prefix')
+    app.allow_subscribe('interop.open.', 'prefix')
+    app.allow_subscribe('interop..news', 'wildcard')
+    app.allow_publisher_disclosure()
     return app
 
 

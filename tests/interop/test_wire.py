@@ -122,7 +122,13 @@ def test_a_session_in_bytes(site: Site) -> None:
     details = welcome[2]
     assert {'authid', 'authrole', 'authmethod', 'authprovider'} <= set(details)
     assert details['roles'] == {
-        'broker': {'features': {}}, 'dealer': {'features': {'progressive_call_results': True}},
+        'broker': {
+            'features': dict.fromkeys(
+                ('publisher_exclusion', 'subscriber_blackwhite_listing', 'pattern_based_subscription',
+                 'publisher_identification', 'event_retention'), True,
+            ),
+        },
+        'dealer': {'features': {'progressive_call_results': True}},
     }  # fmt: skip
     assert details['agent'].startswith('serverwamp_fast')
 

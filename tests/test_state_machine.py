@@ -177,17 +177,21 @@ class Sessions(RuleBasedStateMachine):
     def open_gate(self) -> None:
         """All calls that wait are answered."""
 
-        async def let_through() -> None:
-            self.gate.set()
-            for _ in range(5):
-                await asyncio.sleep(0)
-            self.gate.clear()
-
-        for member in self.members:
-            for key in [key for key, check in member.answers.items() if check[0] == 'waiting']:
-                member.answers[key] = ('result', member.answers[key][1])
-        self.run(let_through())
+        self.run(self.let_through())
         self.settle()
+
+    async def let_through(self) -> None:
+        self.lift_gate()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.gate.clear()
+
+    def lift_gate(self) -> None:
+        for member in self.members:
+            for key, (kind, value) in member.answers.items():
+                if kind == 'waiting':
+                    member.answers[key] = 'result', value
+        self.gate.set()
 
     @precondition(lambda self: len(self.members) > 2)
     @rule(place=st.integers(0, MEMBERS))
@@ -212,14 +216,15 @@ class Sessions(RuleBasedStateMachine):
         await self.vanish(member)
 
     async def vanish(self, member: Member) -> None:
+        # A session ends when its calls have.
+        self.lift_gate()
         if isinstance(member.client, Pair):
-            self.gate.set()
             await member.client.vanish()
-            self.gate.clear()
-            return
-        member.client.reset()
-        while any(session.id == member.client.session_id for session in self.app._active_sessions):
-            await asyncio.sleep(0.001)
+        else:
+            member.client.reset()
+            while any(session.id == member.client.session_id for session in self.app._active_sessions):
+                await asyncio.sleep(0.001)
+        self.gate.clear()
 
     # One message each, and what it leads to
 
@@ -358,10 +363,10 @@ class Sessions(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         async def end() -> None:
-            self.gate.set()
             self.server.close()
             for member in self.members:
                 await self.vanish(member)
+            self.gate.set()
             await self.server.wait_closed()
             for client in self.served.clients:
                 client.close()

@@ -6,7 +6,9 @@ Lines at the margin are what the client sends, indented ones what it is answered
     call URI [args] {kwargs}        result [args] {kwargs} | error URI [args] {kwargs}
     call-with-progress URI ...      progress [args] {kwargs}, and then as for call
     subscribe TOPIC                 subscribed | error URI, and whenever one comes: event TOPIC [args] {kwargs}
+    subscribe-prefix TOPIC          the same for all topics that begin so
     unsubscribe TOPIC               unsubscribed
+    publish TOPIC [args] {kwargs}   published | error URI; acknowledged, and the publisher gets its own events
 
 Where `join` is missing, the client has joined the realm `demo`.
 """
@@ -16,7 +18,7 @@ from typing import Any
 
 from raw_client import HELLO, RawClient
 
-WELCOME, ABORT, ERROR, RESULT = 2, 3, 8, 50
+WELCOME, ABORT, ERROR, RESULT, PUBLISH, PUBLISHED = 2, 3, 8, 50, 16, 17
 SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, EVENT, CALL = 32, 33, 34, 35, 36, 48
 
 
@@ -67,8 +69,12 @@ class Conversation:
         else:
             self.request += 1
             self.asked_for = subject
-            if verb == 'subscribe':
-                message = [SUBSCRIBE, self.request, {}, subject]
+            if verb in ('subscribe', 'subscribe-prefix'):
+                options = {} if verb == 'subscribe' else {'match': 'prefix'}
+                message = [SUBSCRIBE, self.request, options, subject]
+            elif verb == 'publish':
+                options = {'acknowledge': True, 'exclude_me': False}
+                message = [PUBLISH, self.request, options, *with_args([subject, *values])]
             elif verb == 'unsubscribe':
                 (number,) = (number for number, topic in self.topics.items() if topic == subject)
                 message = [UNSUBSCRIBE, self.request, number]
@@ -89,7 +95,8 @@ class Conversation:
         if code == ABORT:
             return ['abort', rest[1]]
         if code == EVENT:
-            return ['event', self.topics[rest[0]], *rest[3:]]
+            # What a pattern brings names its topic itself.
+            return ['event', rest[2].get('topic', self.topics[rest[0]]), *rest[3:]]
         if code == ERROR:
             assert rest[1] == self.request
             return ['error', *rest[3:]]
@@ -97,6 +104,8 @@ class Conversation:
         if code == SUBSCRIBED:
             self.topics[rest[1]] = self.asked_for
             return ['subscribed']
+        if code == PUBLISHED:
+            return ['published']
         if code == UNSUBSCRIBED:
             return ['unsubscribed']
         assert code == RESULT

@@ -22,6 +22,7 @@ EXAMPLES = Path(__file__).parents[1] / 'examples'
 DEADLINE = 60
 
 HELLO, WELCOME, ABORT, GOODBYE, ERROR = 1, 2, 3, 6, 8
+PUBLISH, PUBLISHED = 16, 17
 SUBSCRIBE, SUBSCRIBED, EVENT, CALL, RESULT = 32, 33, 36, 48, 50
 
 # The examples import the package that the tests import, installed or not.
@@ -225,6 +226,34 @@ def test_progress(start):
         assert reply == [RESULT, 2, {}, ['Counted to 3.']]
         reply = exchange(websocket, [CALL, 3, {}, 'demo.count', [0]])
         assert reply == [ERROR, CALL, 3, {}, 'demo.error.nothing_to_count', [0]]
+
+
+def test_publishing(start):
+    example = start('publishing.py')
+    with example.connect() as speaker, example.connect() as listener:
+        join(speaker, 'demo')
+        join(listener, 'demo')
+        reply = exchange(listener, [SUBSCRIBE, 1, {'match': 'prefix'}, 'chat.'])
+        assert reply[:2] == [SUBSCRIBED, 1]
+        number = reply[2]
+
+        def publish(topic: str) -> list[Any]:
+            return exchange(speaker, [PUBLISH, 2, {'acknowledge': True}, topic, ['Hello!']])
+
+        assert publish('chat.garden') == [ERROR, PUBLISH, 2, {}, 'wamp.error.not_authorized']
+        assert exchange(speaker, [CALL, 3, {}, 'chat.open_room', ['garden']]) == [RESULT, 3, {}]
+        event = receive(listener)
+        assert event[:2] + event[3:] == [EVENT, number, {'topic': 'chat.opened'}, ['garden']]
+        reply = publish('chat.garden')
+        assert reply[:2] == [PUBLISHED, 2]
+        event = receive(listener)
+        assert event == [EVENT, number, reply[2], {'topic': 'chat.garden'}, ['Hello!']]
+        assert exchange(speaker, [CALL, 4, {}, 'chat.set_motto', ['Be kind.']]) == [RESULT, 4, {}]
+        reply = exchange(speaker, [SUBSCRIBE, 5, {'get_retained': True}, 'chat.motto'])
+        assert reply[:2] == [SUBSCRIBED, 5]
+        event = receive(speaker)
+        assert event[3:5] == [{'retained': True}, ['Be kind.']]
+        assert event[5]['by'] > 0
 
 
 def test_aiohttp_app(start):

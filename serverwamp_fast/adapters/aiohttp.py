@@ -100,7 +100,11 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         ws = self._ws
         # aiohttp raises RuntimeError when a closed WebSocket is read again and again.
         while not ws.closed:
-            frame = await ws.receive()
+            try:
+                frame = await ws.receive()
+            except OSError:
+                # A ping was to be answered, and the client is gone.
+                return None
             kind = frame.type
             if kind is WSMsgType.TEXT:
                 if self.codec.is_binary:
@@ -158,7 +162,11 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         self._sends.add(task)
         task.add_done_callback(self._forget_send)
         await asyncio.wait([task])
-        task.result()
+        try:
+            task.result()
+        finally:
+            # Its error refers to this frame. The payload would wait for the garbage collector.
+            del task
 
     def _forget_send(self, task: asyncio.Future[Any]) -> None:
         self._sends.discard(task)
@@ -182,6 +190,8 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
             closing.result()
         except OSError:
             pass
+        finally:
+            del closing
 
     async def _refuse_text(self) -> None:
         # RFC 6455, 8.1. aiohttp itself looks at text only where it decodes it.

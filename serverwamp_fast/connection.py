@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
-from ._core.codecs import Codec
+from ._core.codec_base import Codec
 from .errors import ConnectionClosed as ConnectionClosed
 
 ABORT = 3

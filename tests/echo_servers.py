@@ -14,6 +14,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import cbor2
 import msgpack
 
 from serverwamp_fast.connection import Connection
@@ -25,7 +26,9 @@ JSON = 'wamp.2.json'
 JSON_BATCHED = 'wamp.2.json.batched'
 MSGPACK = 'wamp.2.msgpack'
 MSGPACK_BATCHED = 'wamp.2.msgpack.batched'
-SUBPROTOCOLS = (JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED)
+CBOR = 'wamp.2.cbor'
+CBOR_BATCHED = 'wamp.2.cbor.batched'
+SUBPROTOCOLS = (JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED, CBOR, CBOR_BATCHED)
 
 MESSAGES: list[Any] = [
     [1, 'realm1', {'roles': {'caller': {}}}],
@@ -41,7 +44,12 @@ class Wire:
     """A client's side of a subprotocol, in the plainest way there is."""
 
     def __init__(self, subprotocol: str, separator: str = '\x1e') -> None:
-        self.is_binary = 'msgpack' in subprotocol
+        self.is_binary = 'json' not in subprotocol
+        self.dumps, self.loads = (
+            (cbor2.dumps, cbor2.loads)
+            if 'cbor' in subprotocol
+            else (msgpack.packb, msgpack.unpackb)
+        )
         self.is_batched = subprotocol.endswith('.batched')
         self.separator = separator
 
@@ -49,7 +57,7 @@ class Wire:
         """A payload: one message, or with a batched subprotocol any number of them."""
         assert self.is_batched or len(messages) == 1
         if self.is_binary:
-            parts = [msgpack.packb(message) for message in messages]
+            parts = [self.dumps(message) for message in messages]
             if self.is_batched:
                 parts = [struct.pack('>I', len(part)) + part for part in parts]
             return b''.join(parts)
@@ -71,7 +79,7 @@ class Wire:
                 assert len(parts[-1]) == size
                 payload = payload[4 + size :]
         return [
-            msgpack.unpackb(part) if self.is_binary else unpack_binary(json.loads(part))
+            self.loads(part) if self.is_binary else unpack_binary(json.loads(part))
             for part in parts
         ]
 

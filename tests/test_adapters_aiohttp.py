@@ -11,6 +11,8 @@ aiohttp = pytest.importorskip('aiohttp', reason='aiohttp is not installed')
 from aiohttp import WSMsgType, web  # noqa: E402
 from certificates import make_contexts  # noqa: E402
 from echo_servers import (  # noqa: E402
+    CBOR,
+    CBOR_BATCHED,
     JSON,
     JSON_BATCHED,
     MESSAGES,
@@ -149,8 +151,12 @@ def test_the_clients_separator_is_answered_with(run) -> None:
     ('offer', 'chosen'),
     [
         ((JSON, MSGPACK_BATCHED), JSON),
-        (('wamp.2.cbor', MSGPACK, JSON), MSGPACK),
+        (('chat', MSGPACK, JSON), MSGPACK),
         ((JSON_BATCHED, JSON, MSGPACK), JSON_BATCHED),
+        # CBOR stands back where there is another choice.
+        ((CBOR, CBOR_BATCHED, MSGPACK, JSON), MSGPACK),
+        ((CBOR, 'chat', JSON), JSON),
+        ((CBOR, CBOR_BATCHED), CBOR),
     ],
 )
 def test_the_clients_order_decides(run, offer: tuple[str, ...], chosen: str) -> None:
@@ -168,6 +174,8 @@ def test_the_supported_subprotocols_have_their_classes() -> None:
         JSON_BATCHED: adapter.AiohttpBatchedJSONWebSocketConnection,
         MSGPACK: adapter.AiohttpMsgPackWebSocketConnection,
         MSGPACK_BATCHED: adapter.AiohttpBatchedMsgPackWebSocketConnection,
+        CBOR: adapter.AiohttpCBORWebSocketConnection,
+        CBOR_BATCHED: adapter.AiohttpBatchedCBORWebSocketConnection,
     }
 
 
@@ -181,7 +189,7 @@ def test_the_supported_subprotocols_have_their_classes() -> None:
             'Connection': 'Upgrade',
             'Sec-WebSocket-Version': '13',
             'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==',
-            'Sec-WebSocket-Protocol': 'wamp.2.cbor, chat',
+            'Sec-WebSocket-Protocol': 'wamp.2.flatbuffers, chat',
         },
     ],
     ids=['no WebSocket', 'no handshake', 'no common subprotocol'],

@@ -9,6 +9,8 @@ import pytest
 from certificates import make_contexts
 from connection_checks import OnAsyncio, OnTrio, ServerChecks
 from echo_servers import (
+    CBOR,
+    CBOR_BATCHED,
     JSON,
     JSON_BATCHED,
     MSGPACK,
@@ -91,7 +93,8 @@ def application_for(serve: Serve) -> Callable[..., Any]:
         ([JSON, MSGPACK], MSGPACK),
         ([JSON, JSON_BATCHED], JSON_BATCHED),
         (list(SUBPROTOCOLS), MSGPACK_BATCHED),
-        (['wamp.2.cbor.batched', 'chat', JSON], JSON),
+        ([CBOR_BATCHED, 'chat', JSON], JSON),
+        ([CBOR, CBOR_BATCHED], CBOR_BATCHED),
         ((name for name in ['chat']), None),
         ([], None),
         (None, None),
@@ -115,12 +118,21 @@ def test_the_servers_order_decides(offer: Any, chosen: str | None) -> None:
 
 
 def test_the_supported_subprotocols_have_their_classes() -> None:
-    assert adapter.SUPPORTED_WS_PROTOCOLS == (MSGPACK_BATCHED, MSGPACK, JSON_BATCHED, JSON)
+    assert adapter.SUPPORTED_WS_PROTOCOLS == (
+        MSGPACK_BATCHED,
+        MSGPACK,
+        JSON_BATCHED,
+        JSON,
+        CBOR_BATCHED,
+        CBOR,
+    )
     assert dict(adapter.ws_protocol_connection_classes) == {
         JSON: adapter.ASGIJSONWebSocketConnection,
         JSON_BATCHED: adapter.ASGIBatchedJSONWebSocketConnection,
         MSGPACK: adapter.ASGIMsgPackWebSocketConnection,
         MSGPACK_BATCHED: adapter.ASGIBatchedMsgPackWebSocketConnection,
+        CBOR: adapter.ASGICBORWebSocketConnection,
+        CBOR_BATCHED: adapter.ASGIBatchedCBORWebSocketConnection,
     }
 
 
@@ -382,7 +394,7 @@ class ASGIServerChecks(ServerChecks):
     """The checks, and what is said to requests that don't lead to a connection."""
 
     @pytest.mark.parametrize(
-        ('path', 'offer'), [('', []), ('', ['wamp.2.cbor', 'chat']), ('nowhere', [JSON])]
+        ('path', 'offer'), [('', []), ('', ['wamp.2.flatbuffers', 'chat']), ('nowhere', [JSON])]
     )
     def test_other_handshakes_are_refused(self, on, path: str, offer: list[str]) -> None:
         echo = Echo()

@@ -14,6 +14,8 @@ from connection_checks import (
     receive_close,
 )
 from echo_servers import (
+    CBOR,
+    CBOR_BATCHED,
     HANDSHAKE,
     JSON,
     JSON_BATCHED,
@@ -45,7 +47,14 @@ def handler_for(serve: Serve) -> Any:
 
 
 def test_the_supported_subprotocols_are_in_the_servers_order() -> None:
-    assert adapter.SUPPORTED_WS_PROTOCOLS == (MSGPACK_BATCHED, MSGPACK, JSON_BATCHED, JSON)
+    assert adapter.SUPPORTED_WS_PROTOCOLS == (
+        MSGPACK_BATCHED,
+        MSGPACK,
+        JSON_BATCHED,
+        JSON,
+        CBOR_BATCHED,
+        CBOR,
+    )
 
 
 def assert_one_line(caplog, *parts: str) -> None:
@@ -76,7 +85,7 @@ class WebsocketsServerChecks(ServerChecks):
         on.run(main())
         assert [type(connection) for connection in echo.connections] == [self.kind]
 
-    @pytest.mark.parametrize('offer', [None, ['wamp.2.cbor', 'chat']])
+    @pytest.mark.parametrize('offer', [None, ['wamp.2.flatbuffers', 'chat']])
     def test_the_library_refuses_handshakes_without_a_subprotocol(self, on, offer: Any) -> None:
         async def main() -> None:
             async with on.server(Echo()) as url:

@@ -1,4 +1,6 @@
-"""_core.codecs: payloads, batches (WAMP AP, "Message Batching") and the messages that are laid out by hand."""
+"""_core.codecs and the codecs themselves, of _core.codec_base, json_codec and binary_codecs: payloads, batches
+(WAMP AP, "Message Batching") and the messages that are laid out by hand.
+"""
 
 import collections
 import json
@@ -6,12 +8,14 @@ import struct
 import types
 from typing import Any
 
+import cbor2
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serverwamp_fast._core.codecs import SUBPROTOCOLS, Codec, codec_for
+from serverwamp_fast._core.codec_base import Codec
+from serverwamp_fast._core.codecs import SUBPROTOCOLS, codec_for
 from serverwamp_fast.errors import BatchError, SerializationError, WAMPMsgParseError
 
 JSON = codec_for('wamp.2.json')
@@ -19,9 +23,11 @@ JSON_BATCHED = codec_for('wamp.2.json.batched')
 JSON_BATCHED_CANCEL = JSON_BATCHED.answering('[1]\x18')
 MSGPACK = codec_for('wamp.2.msgpack')
 MSGPACK_BATCHED = codec_for('wamp.2.msgpack.batched')
-CODECS = [JSON, JSON_BATCHED, JSON_BATCHED_CANCEL, MSGPACK, MSGPACK_BATCHED]
-BATCHED = [JSON_BATCHED, JSON_BATCHED_CANCEL, MSGPACK_BATCHED]
-UNBATCHED = [JSON, MSGPACK]
+CBOR = codec_for('wamp.2.cbor')
+CBOR_BATCHED = codec_for('wamp.2.cbor.batched')
+CODECS = [JSON, JSON_BATCHED, JSON_BATCHED_CANCEL, MSGPACK, MSGPACK_BATCHED, CBOR, CBOR_BATCHED]
+BATCHED = [JSON_BATCHED, JSON_BATCHED_CANCEL, MSGPACK_BATCHED, CBOR_BATCHED]
+UNBATCHED = [JSON, MSGPACK, CBOR]
 
 every_codec = pytest.mark.parametrize('codec', CODECS, ids=repr)
 codecs = st.sampled_from(CODECS)
@@ -64,6 +70,8 @@ def test_order_of_preference() -> None:
         'wamp.2.msgpack',
         'wamp.2.json.batched',
         'wamp.2.json',
+        'wamp.2.cbor.batched',
+        'wamp.2.cbor',
     )
 
 
@@ -71,7 +79,7 @@ def test_order_of_preference() -> None:
 def test_attributes(subprotocol: str) -> None:
     codec = codec_for(subprotocol)
     assert codec.subprotocol == subprotocol
-    assert codec.is_binary == ('msgpack' in subprotocol)
+    assert codec.is_binary == ('json' not in subprotocol)
     assert codec.is_batched == subprotocol.endswith('batched')
     assert codec_for(subprotocol) is codec
     assert isinstance(codec, Codec)
@@ -80,7 +88,7 @@ def test_attributes(subprotocol: str) -> None:
         codec.is_binary = True  # type: ignore[misc]
 
 
-@pytest.mark.parametrize('subprotocol', ['', 'wamp.2.cbor', 'WAMP.2.JSON', None])
+@pytest.mark.parametrize('subprotocol', ['', 'wamp.2.ubjson', 'WAMP.2.JSON', None])
 def test_unknown_subprotocols(subprotocol: Any) -> None:
     with pytest.raises(KeyError):
         codec_for(subprotocol)
@@ -123,7 +131,7 @@ def test_no_batch_without_batches(codec: Codec) -> None:
 
 @every_codec
 def test_malformed(codec: Codec) -> None:
-    for payload in (b'', b'\xc1', b'\x93\x01', b'\xff' * 20, b'[1]]'):
+    for payload in (b'', b'\xc1', b'\x93\x01', b'\x83\x01', b'\xff' * 20, b'[1]]'):
         with pytest.raises(WAMPMsgParseError):
             codec.decode(payload)
 
@@ -179,6 +187,9 @@ def test_layout_of_batches() -> None:
     assert JSON_BATCHED_CANCEL.encode_many([[1], [2]]) == b'[1]\x18[2]\x18'
     assert MSGPACK_BATCHED.encode_many([[1], ['x' * 300]]) == (
         b'\0\0\0\x02\x91\x01' + struct.pack('>L', 304) + b'\x91\xda\x01\x2c' + b'x' * 300
+    )
+    assert CBOR_BATCHED.encode_many([[1], ['x' * 300]]) == (
+        b'\0\0\0\x02\x81\x01' + struct.pack('>L', 304) + b'\x81\x79\x01\x2c' + b'x' * 300
     )
 
 
@@ -241,14 +252,18 @@ def test_empty_messages_in_json(payload: bytes) -> None:
     ],
 )
 def test_length_prefixes_that_do_not_add_up(payload: bytes, text: str) -> None:
-    with pytest.raises(BatchError, match=text):
-        MSGPACK_BATCHED.decode(payload)
+    for codec in MSGPACK_BATCHED, CBOR_BATCHED:
+        with pytest.raises(BatchError, match=text):
+            codec.decode(payload)
 
 
 def test_a_prefix_that_is_too_long_or_too_short() -> None:
     for payload in (b'\0\0\0\2\1\2', b'\0\0\0\1\x92\1\2'):
         with pytest.raises(WAMPMsgParseError, match='Malformed MessagePack'):
             MSGPACK_BATCHED.decode(payload)
+    for payload in (b'\0\0\0\2\1\2', b'\0\0\0\1\x82\1\2'):
+        with pytest.raises(WAMPMsgParseError, match='Malformed CBOR'):
+            CBOR_BATCHED.decode(payload)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +285,7 @@ def test_the_answer_has_the_separator_of_the_question(payload: bytes, answer: Co
     assert answer.subprotocol == 'wamp.2.json.batched'
 
 
-@pytest.mark.parametrize('codec', [JSON, MSGPACK, MSGPACK_BATCHED], ids=repr)
+@pytest.mark.parametrize('codec', [JSON, MSGPACK, MSGPACK_BATCHED, CBOR, CBOR_BATCHED], ids=repr)
 def test_other_codecs_answer_as_they_are(codec: Codec) -> None:
     for payload in (b'', b'[1]\x18', b'[1]\x1e'):
         assert codec.answering(payload) is codec
@@ -278,8 +293,8 @@ def test_other_codecs_answer_as_they_are(codec: Codec) -> None:
 
 # ---- Messages laid out by hand -----------------------------------------------------------------
 
-# Around every length at which MessagePack changes the form of a number.
-EDGES = [1, 9, 10, 127, 128, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53, 2**64 - 1]
+# Around every length at which MessagePack or CBOR changes the form of a number.
+EDGES = [1, 9, 10, 23, 24, 127, 128, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53, 2**64 - 1]
 
 
 @every_codec
@@ -329,6 +344,8 @@ def test_the_bytes_themselves() -> None:
     )
     assert MSGPACK.build_result(*arguments) == msgpack.packb([50, 7814135, {}, ['a'], {'b': 1}])
     assert MSGPACK_BATCHED.build_result(1) == b'\0\0\0\4\x93\x32\x01\x80'
+    assert CBOR.build_result(*arguments) == cbor2.dumps([50, 7814135, {}, ['a'], {'b': 1}])
+    assert CBOR_BATCHED.build_result(1) == b'\0\0\0\5\x83\x18\x32\x01\xa0'
 
 
 @every_codec
@@ -383,10 +400,10 @@ def test_large_payloads() -> None:
         ]
 
 
-def test_integers_beyond_64_bits_in_json() -> None:
+def test_integers_beyond_64_bits() -> None:
     for number in (2**64, -(2**63) - 1, 10**40):
-        for codec in JSON, JSON_BATCHED:
-            assert codec.decode(codec.build_result(1, [number])) == [[50, 1, {}, [number]]]
+        for codec in JSON, JSON_BATCHED, CBOR, CBOR_BATCHED:
+            assert plain(codec.decode(codec.build_result(1, [number]))) == [[50, 1, {}, [number]]]
         with pytest.raises(SerializationError):
             MSGPACK.build_result(1, [number])
 

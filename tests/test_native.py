@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from client_frames import CLOSE, close_payload, frame
-from echo_servers import JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED, aiohttp_server
+from echo_servers import JSON, JSON_BATCHED, SUBPROTOCOLS, aiohttp_server
 from raw_client import CLIENT_GOODBYE, HELLO, RawClient, Served, make_app, serving, warnings_in
 
 import serverwamp_fast as wamp
@@ -250,7 +250,7 @@ def test_a_native_connection_is_a_connection(run) -> None:
     run(main())
 
 
-@pytest.mark.parametrize('subprotocol', [JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED])
+@pytest.mark.parametrize('subprotocol', SUBPROTOCOLS)
 def test_messages_sent_together(run, subprotocol: str) -> None:
     async def main() -> None:
         async with serving(make_app()) as server:

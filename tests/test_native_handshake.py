@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 from client_frames import BINARY, PING, PONG, frame
-from echo_servers import JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED, SUBPROTOCOLS
+from echo_servers import (
+    CBOR,
+    CBOR_BATCHED,
+    JSON,
+    JSON_BATCHED,
+    MSGPACK,
+    MSGPACK_BATCHED,
+    SUBPROTOCOLS,
+)
 from raw_client import HELLO, RawClient, make_app, serving, warnings_in
 from websockets.asyncio.client import connect
 
@@ -36,12 +44,12 @@ def test_every_subprotocol_is_spoken(run, subprotocol: str) -> None:
 
 @pytest.mark.parametrize('offer', list(itertools.permutations(SUBPROTOCOLS, 2)))
 def test_the_servers_order_decides(run, offer: tuple[str, str]) -> None:
-    order = [MSGPACK_BATCHED, MSGPACK, JSON_BATCHED, JSON]
+    order = [MSGPACK_BATCHED, MSGPACK, JSON_BATCHED, JSON, CBOR_BATCHED, CBOR]
 
     async def main() -> None:
         async with serving(make_app()) as server:
             client = await server.connect_tcp()
-            headers = await client.open('wamp.2.cbor', *offer)
+            headers = await client.open('wamp.2.flatbuffers', *offer)
             assert headers['sec-websocket-protocol'] == min(offer, key=order.index)
 
     run(main())
@@ -51,8 +59,8 @@ def test_an_offer_in_several_header_lines(run) -> None:
     async def main() -> None:
         async with serving(make_app()) as server:
             client = await server.connect_tcp()
-            request, accept = client.request('wamp.2.cbor')
-            line = b'Sec-WebSocket-Protocol: wamp.2.cbor\r\n'
+            request, accept = client.request('wamp.2.flatbuffers')
+            line = b'Sec-WebSocket-Protocol: wamp.2.flatbuffers\r\n'
             assert line in request
             await client.send(
                 request.replace(line, line + b'Sec-WebSocket-Protocol: chat,wamp.2.json\r\n')
@@ -163,7 +171,7 @@ WRONG_HEADERS: dict[str, tuple[int, dict[str, str | None]]] = {
     'keep-alive': (426, {'Connection': 'keep-alive'}),
     'no upgrade': (426, {'Upgrade': None}),
     'no subprotocol': (400, {'Sec-WebSocket-Protocol': None}),
-    'an unknown subprotocol': (400, {'Sec-WebSocket-Protocol': 'wamp.2.cbor, chat'}),
+    'an unknown subprotocol': (400, {'Sec-WebSocket-Protocol': 'wamp.2.flatbuffers, chat'}),
     'nearly a subprotocol': (400, {'Sec-WebSocket-Protocol': 'wamp.2.json2, WAMP.2.JSON'}),
     'a subprotocol and nonsense': (400, {'Sec-WebSocket-Protocol': 'wamp.2.json, "'}),
 }

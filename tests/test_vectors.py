@@ -1,7 +1,4 @@
-"""The test vectors of wamp-proto: what bytes mean, how they are written, which options are violations.
-
-JSON and MessagePack; the byte forms in CBOR are for a codec that doesn't exist yet.
-"""
+"""The test vectors of wamp-proto: what bytes mean, how they are written, which options are violations."""
 
 import json
 import os
@@ -80,7 +77,7 @@ NONE = [pytest.param(None, None, id='none')]
 
 
 def plain(value: Any) -> Any:
-    """A decoded value with lists for MessagePack's tuples."""
+    """A decoded value with lists for the tuples of MessagePack and CBOR."""
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, dict):
@@ -118,14 +115,14 @@ def build_message(attributes: dict[str, Any]) -> list[Any]:
 
 def test_how_many_there_are() -> None:
     assert (len(BYTES), len(MESSAGES)) == (35, 67)
-    for kind, count in (('json', 59), ('msgpack', 35)):
+    for kind, count in (('json', 59), ('msgpack', 35), ('cbor', 35)):
         assert sum(len(sample.values[1]['serializers'][kind]) for sample in BYTES) == count
     assert sum('expected_error' in sample.values[1] for sample in MESSAGES) == 28
     names = {(sample.values[0], sample.values[1]['description']) for sample in SAMPLES}
     assert names >= OLD_PAYLOADS
 
 
-@pytest.mark.parametrize('subprotocol', ['wamp.2.json', 'wamp.2.msgpack'])
+@pytest.mark.parametrize('subprotocol', ['wamp.2.json', 'wamp.2.msgpack', 'wamp.2.cbor'])
 @pytest.mark.parametrize(('name', 'sample'), BYTES or NONE)
 def test_bytes(name: str, sample: dict[str, Any], subprotocol: str) -> None:
     codec = codec_for(subprotocol)
@@ -162,7 +159,7 @@ def test_messages(name: str, sample: dict[str, Any]) -> None:
     message = sample['wmsg']
     # The check sees messages from every codec alike.
     forms = [message, tuple(message)]
-    for codec in codec_for('wamp.2.json'), codec_for('wamp.2.msgpack'):
+    for codec in map(codec_for, ('wamp.2.json', 'wamp.2.msgpack', 'wamp.2.cbor')):
         forms += codec.decode(codec.encode(message))
     for form in forms:
         if 'expected_error' in sample:

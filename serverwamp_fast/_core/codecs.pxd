@@ -1,21 +1,4 @@
-# The payload of a message as the serializers know it: None where there is nothing. SerializationError otherwise.
-cdef object as_arguments(object args)
-cdef object as_keywords(object kwargs)
-
-cdef class Codec:
-    cdef readonly str subprotocol
-    cdef readonly bint is_binary
-    cdef readonly bint is_batched
-    cdef object __weakref__
-
-    cdef list decode_payload(self, const char *data, size_t size)
-    cdef object decode_single(self, const char *data, size_t size)
-    cdef bytes encode_message(self, object message)
-    cdef bytes encode_result(self, unsigned long long request_id, bint progress, object args, object kwargs)
-    cdef bytes encode_event(
-        self, unsigned long long subscription, unsigned long long publication, object details, object args,
-        object kwargs
-    )
-    cdef Codec answering_codec(self, const char *data, size_t size)
+# Whoever finds a codec also uses it.
+from .codec_base cimport Codec, as_arguments, as_keywords
 
 cpdef Codec codec_for(object subprotocol)

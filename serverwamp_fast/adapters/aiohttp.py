@@ -4,17 +4,19 @@ import asyncio
 import inspect
 import logging
 from abc import ABCMeta
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import WebSocketError, WSMsgType, web
 
+from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from ..connection import ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
 
-# All of them. Which one is used is the client's choice, by the order of its offer.
+# All of them. Which one is used is the client's choice, by the order of its offer, but for CBOR.
 SUPPORTED_WS_PROTOCOLS = SUBPROTOCOLS
+LAST_CHOICES = frozenset(codec.subprotocol for codec in CBOR_CODECS)
 
 # Bytes of a whole message, fragments included and decompressed.
 DEFAULT_MAX_SIZE = 2**20
@@ -51,7 +53,7 @@ async def connection_for_aiohttp_request(
     of the subprotocols in SUPPORTED_WS_PROTOCOLS.
     """
     ws = web.WebSocketResponse(
-        protocols=SUPPORTED_WS_PROTOCOLS,
+        protocols=acceptable_subprotocols(request),
         # aiohttp refuses what reaches its limit.
         max_msg_size=max_size + 1,
         **_response_options,
@@ -62,6 +64,18 @@ async def connection_for_aiohttp_request(
         raise web.HTTPBadRequest(text='A supported WAMP WebSocket subprotocol is required.')
     await ws.prepare(request)
     return ws_protocol_connection_classes[subprotocol](ws, request)
+
+
+def acceptable_subprotocols(request: web.Request) -> Sequence[str]:
+    """The subprotocols that aiohttp may choose from: CBOR where the client offers no other.
+
+    Whether cbor2 is installed must not change what a client speaks that has another choice.
+    """
+    offered = request.headers.get('Sec-WebSocket-Protocol', '').split(',')
+    first_choices = [name for name in SUPPORTED_WS_PROTOCOLS if name not in LAST_CHOICES]
+    if any(name.strip() in first_choices for name in offered):
+        return first_choices
+    return SUPPORTED_WS_PROTOCOLS
 
 
 class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
@@ -236,6 +250,14 @@ class AiohttpBatchedMsgPackWebSocketConnection(AiohttpWebSocketConnection):
     codec = codec_for('wamp.2.msgpack.batched')
 
 
+class AiohttpCBORWebSocketConnection(AiohttpWebSocketConnection):
+    codec = CBOR_CODECS[1]
+
+
+class AiohttpBatchedCBORWebSocketConnection(AiohttpWebSocketConnection):
+    codec = CBOR_CODECS[0]
+
+
 ws_protocol_connection_classes: Mapping[str, type[AiohttpWebSocketConnection]] = {
     kind.codec.subprotocol: kind
     for kind in (
@@ -243,5 +265,8 @@ ws_protocol_connection_classes: Mapping[str, type[AiohttpWebSocketConnection]] =
         AiohttpBatchedJSONWebSocketConnection,
         AiohttpMsgPackWebSocketConnection,
         AiohttpBatchedMsgPackWebSocketConnection,
+        AiohttpCBORWebSocketConnection,
+        AiohttpBatchedCBORWebSocketConnection,
     )
+    if kind.codec.subprotocol in SUPPORTED_WS_PROTOCOLS
 }

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from ..connection import ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
@@ -209,6 +210,14 @@ class ASGIBatchedMsgPackWebSocketConnection(ASGIWebSocketConnection):
     codec = codec_for('wamp.2.msgpack.batched')
 
 
+class ASGICBORWebSocketConnection(ASGIWebSocketConnection):
+    codec = CBOR_CODECS[1]
+
+
+class ASGIBatchedCBORWebSocketConnection(ASGIWebSocketConnection):
+    codec = CBOR_CODECS[0]
+
+
 ws_protocol_connection_classes: Mapping[str, type[ASGIWebSocketConnection]] = {
     kind.codec.subprotocol: kind
     for kind in (
@@ -216,5 +225,8 @@ ws_protocol_connection_classes: Mapping[str, type[ASGIWebSocketConnection]] = {
         ASGIBatchedJSONWebSocketConnection,
         ASGIMsgPackWebSocketConnection,
         ASGIBatchedMsgPackWebSocketConnection,
+        ASGICBORWebSocketConnection,
+        ASGIBatchedCBORWebSocketConnection,
     )
+    if kind.codec.subprotocol in SUPPORTED_WS_PROTOCOLS
 }

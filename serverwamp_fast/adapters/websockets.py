@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed as WebSocketClosed
 from websockets.exceptions import ConnectionClosedError
 from websockets.protocol import State
 
-from .._core.codecs import SUBPROTOCOLS, Codec, codec_for
+from .._core.codec_base import Codec
+from .._core.codecs import SUBPROTOCOLS, codec_for
 from ..connection import ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
 from .http_info import TLSObject, build_transport_info, encode_headers

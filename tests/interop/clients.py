@@ -144,9 +144,9 @@ class AutobahnClient:
 
 
 def make_serializers(name: str) -> list[Any] | None:
-    from autobahn.wamp.serializer import JsonSerializer, MsgPackSerializer
+    from autobahn.wamp.serializer import CBORSerializer, JsonSerializer, MsgPackSerializer
 
-    classes = {'json': JsonSerializer, 'msgpack': MsgPackSerializer}
+    classes = {'json': JsonSerializer, 'msgpack': MsgPackSerializer, 'cbor': CBORSerializer}
     if not name:
         return None
     kind, _, batched = name.partition('.')
@@ -162,7 +162,11 @@ class XconnClient:
     async def join(self, site: Site) -> None:
         import xconn
 
-        serializers = {'json': xconn.JSONSerializer, 'msgpack': xconn.MsgPackSerializer}
+        serializers = {
+            'json': xconn.JSONSerializer,
+            'msgpack': xconn.MsgPackSerializer,
+            'cbor': xconn.CBORSerializer,
+        }
         # For TLS it trusts what the process trusts, see SSL_CERT_FILE.
         client = xconn.AsyncClient(serializer=serializers[self.serializer]())
         self.session = await client.connect(site.url, REALM)

@@ -21,8 +21,11 @@ CLIENTS = [
     (AutobahnClient, 'json.batched'),
     (AutobahnClient, 'msgpack'),
     (AutobahnClient, 'msgpack.batched'),
+    (AutobahnClient, 'cbor'),
+    (AutobahnClient, 'cbor.batched'),
     (XconnClient, 'json'),
     (XconnClient, 'msgpack'),
+    (XconnClient, 'cbor'),
 ]
 SITES = {
     'native': {},

@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import cbor2
 import msgpack
 import pytest
 import websockets
@@ -61,6 +62,8 @@ async def closing_code(websocket: ClientConnection) -> int:
     [
         (['wamp.2.json'], 'wamp.2.json'),
         (['wamp.2.cbor', 'wamp.2.json'], 'wamp.2.json'),
+        (['wamp.2.cbor.batched', 'wamp.2.msgpack'], 'wamp.2.msgpack'),
+        (['wamp.2.flatbuffers', 'wamp.2.cbor'], 'wamp.2.cbor'),
         (['chat', 'wamp.2.msgpack'], 'wamp.2.msgpack'),
         (['wamp.2.json', 'wamp.2.json.batched'], None),
         (['wamp.2.json', 'wamp.2.msgpack'], None),
@@ -77,7 +80,14 @@ def test_negotiation(site: Site, offered: list[str], chosen: str | None) -> None
 
 def test_the_native_servers_order() -> None:
     """The server's preference decides, not the client's."""
-    order = ['wamp.2.msgpack.batched', 'wamp.2.msgpack', 'wamp.2.json.batched', 'wamp.2.json']
+    order = [
+        'wamp.2.msgpack.batched',
+        'wamp.2.msgpack',
+        'wamp.2.json.batched',
+        'wamp.2.json',
+        'wamp.2.cbor.batched',
+        'wamp.2.cbor',
+    ]
 
     with running_site('native') as site:
         for first in range(len(order)):
@@ -89,7 +99,7 @@ def test_the_native_servers_order() -> None:
             assert run(talk) == order[first]
 
 
-@pytest.mark.parametrize('offered', [[], ['chat'], ['wamp.2.cbor']])
+@pytest.mark.parametrize('offered', [[], ['chat'], ['wamp.2.flatbuffers']])
 def test_no_common_subprotocol(site: Site, offered: list[str]) -> None:
     async def talk() -> Any:
         async with open_connection(site, *offered):
@@ -217,22 +227,60 @@ def test_messages_over_the_limit(server: str, site: Site, in_fragments: bool) ->
     assert run(talk) == 1009
 
 
-def test_messagepack_of_other_clients(site: Site) -> None:
-    """Ids as floats, and JavaScript's undefined as extension type 0."""
+@pytest.mark.parametrize('subprotocol', ['wamp.2.msgpack', 'wamp.2.cbor'])
+def test_binary_messages_of_javascript(site: Site, subprotocol: str) -> None:
+    """Ids as floats, and undefined: in MessagePack extension type 0, in CBOR a value of its own."""
+    if subprotocol == 'wamp.2.cbor':
+        dumps, loads, undefined = cbor2.dumps, cbor2.loads, cbor2.undefined
+    else:
+        dumps, loads, undefined = msgpack.packb, msgpack.unpackb, msgpack.ExtType(0, b'\0')
 
     async def talk() -> Any:
-        async with open_connection(site, 'wamp.2.msgpack') as websocket:
+        async with open_connection(site, subprotocol) as websocket:
             answers = []
-            undefined = msgpack.ExtType(0, b'\0')
             for message in (
                 HELLO,
                 [48, 1.0, {'timeout': undefined}, 'interop.everything', [undefined, 2.0**33]],
+                [32, 2, {'match': undefined, 'get_retained': undefined}, 'interop.news.x'],
             ):
-                await websocket.send(msgpack.packb(message))
-                answers.append(msgpack.unpackb(await websocket.recv()))
-            return answers[1]
+                await websocket.send(dumps(message))
+                answers.append(loads(await websocket.recv()))
+            return answers[1:]
 
-    assert run(talk) == [50, 1, {}, [None, 2.0**33]]
+    called, subscribed = run(talk)
+    assert called == [50, 1, {}, [None, 2.0**33]]
+    assert subscribed[:2] == [33, 2]
+
+
+@pytest.mark.parametrize(
+    'message',
+    [
+        b'\xff',
+        b'\x85\x18\x30\x01\xa0\x60\xd8\x1c\x80',
+        b'\x81' * 100_000,
+        b'\x9b\x7f\xff\xff\xff\xff\xff\xff\xff\x01',
+        b'\x01\x01',
+    ],
+    ids=['no CBOR', 'a shared value', 'nesting', 'a length', 'two values'],
+)
+def test_bad_cbor_ends_one_session(site: Site, message: bytes) -> None:
+    async def talk() -> Any:
+        async with (
+            open_connection(site, 'wamp.2.cbor') as other,
+            open_connection(site, 'wamp.2.cbor') as websocket,
+        ):
+            for opened in other, websocket:
+                await opened.send(cbor2.dumps(HELLO))
+                await opened.recv()
+            await websocket.send(message)
+            abort = cbor2.loads(await websocket.recv())
+            await closing_code(websocket)
+            await other.send(cbor2.dumps([48, 1, {}, 'interop.add', [1, 2]]))
+            return abort, cbor2.loads(await other.recv())
+
+    abort, answer = run(talk)
+    assert (abort[0], abort[2]) == (3, 'wamp.error.protocol_violation')
+    assert answer == [50, 1, {}, [3]]
 
 
 @pytest.mark.parametrize('separator', ['\x1e', '\x18'])

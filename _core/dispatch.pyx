@@ -8,8 +8,9 @@ coroutine to be started as a task, or an `InOrder` that must end before the next
 from .broker cimport BrokerCore
 from .calls cimport CallRules, new_call
 from .messages cimport (
-    ERROR, GOODBYE, PUBLISH, REGISTER, UNREGISTER, check_message,
+    ERROR, GOODBYE, PUBLISH, REGISTER, UNREGISTER, check_message, check_message_strictly,
 )
+from .sequences cimport RequestSequence, is_numbered
 from .sessions cimport SessionCore
 from .states cimport (
     ACTION_CALL, ACTION_END, ACTION_IGNORE, ACTION_IN_ORDER, ACTION_REFUSE, ACTION_CANCEL,
@@ -34,13 +35,20 @@ cdef class Dispatch:
     - delegate(session, message) -> a coroutine that handles one request of a type in `delegated`
     - delegated: the message codes that have a handler
     - synchronize: whether every request is handled to its end before the next
+    - strict_uris: whether URIs are held to the strict rules, and messages to their number of elements
+    - strict_ids: whether request ids have to be in sequence
     """
 
-    def __init__(self, CallRules call_rules, delegate, delegated, bint synchronize):
+    def __init__(
+        self, CallRules call_rules, delegate, delegated, bint synchronize, *, bint strict_uris=False,
+        bint strict_ids=False
+    ):
         self.call_rules = call_rules
         self.delegate = delegate
         self.delegated = frozenset(delegated)
         self.synchronize = synchronize
+        self.strict_uris = strict_uris
+        self.strict_ids = strict_ids
 
 
 cdef object receive_message(SessionCore session, object message):
@@ -53,7 +61,7 @@ cdef object receive_message(SessionCore session, object message):
     cdef int code, action
     cdef object work
     try:
-        message = check_message(message)
+        message = check_message_strictly(message) if dispatch.strict_uris else check_message(message)
     except WAMPMsgParseError as error:
         if session.state >= STATE_CLOSING and is_ignored(session.state, message):
             return None
@@ -64,11 +72,15 @@ cdef object receive_message(SessionCore session, object message):
             return refuse(session, ERROR, message)
         if error.request_id is None:
             raise
+        if dispatch.strict_ids and is_numbered(error.request_type):
+            take_request_id(session, error.request_type, error.request_id, message[2])
         if error.request_type == PUBLISH and not is_acknowledged(message):
             return None
         return in_order(session.emit_error(
             error.request_type, error.request_id, error.error_uri, None, {'message': str(error)}))
     code = message[0]
+    if dispatch.strict_ids and session.state == STATE_OPEN and is_numbered(code):
+        take_request_id(session, code, message[1], message[2])
     action = action_for(session.state, code)
     if action == ACTION_CALL and dispatch.call_rules is not None:
         work = new_call(session, <CallRules> dispatch.call_rules, message)
@@ -95,6 +107,13 @@ cdef object receive_message(SessionCore session, object message):
         # Not announced in WELCOME. The call goes on to its one RESULT or ERROR.
         return None
     raise UnexpectedMessageError('Unexpected request.')
+
+
+cdef int take_request_id(SessionCore session, int code, object request_id, object options) except -1:
+    """Hold the session to the sequence of its request ids."""
+    if session.sequence is None:
+        session.sequence = RequestSequence.__new__(RequestSequence)
+    return session.sequence.take(code, request_id, isinstance(options, dict) and options.get('progress') is True)
 
 
 cdef object in_order(object awaitable):

@@ -90,6 +90,10 @@ class Application(DefaultRealmSettings):
     - open_timeout: seconds that a client has from connecting to an open session
     - close_timeout: seconds that a client has to answer GOODBYE or Close
     - max_message_size: bytes of one message, fragments included; a longer one ends the connection with 1009
+    - strict_ids: whether a session's request ids have to be 1, 2, 3 and so on; a client that breaks the sequence gets
+      ABORT `wamp.error.protocol_violation` (WAMP BP, "Protocol Violations")
+    - strict_uris: whether clients' URIs are held to the specification's strict rules (WAMP BP, "URIs"); HELLO then has
+      to have roles, and no message may have more elements than the specification gives it
     """
 
     def __init__(
@@ -102,6 +106,8 @@ class Application(DefaultRealmSettings):
         open_timeout: float = 10.0,
         close_timeout: float = 5.0,
         max_message_size: int = MESSAGE_LIMIT,
+        strict_ids: bool = False,
+        strict_uris: bool = False,
     ) -> None:
         if async_support is None:
             from .adapters.asyncio import AsyncioAsyncSupport
@@ -110,6 +116,8 @@ class Application(DefaultRealmSettings):
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
         self.max_message_size = max_message_size
+        self.strict_ids = strict_ids
+        self.strict_uris = strict_uris
         self._async_support = async_support
         self._realms: dict[str | None, Realm] = {}
         self._default_realm = Realm() if allow_default_realm else None
@@ -165,7 +173,14 @@ class Application(DefaultRealmSettings):
         ):
             call_rules = router.call_rules
             delegated.discard(CALL)
-        dispatch = Dispatch(call_rules, self._delegate, delegated, self._synchronize_requests)
+        dispatch = Dispatch(
+            call_rules,
+            self._delegate,
+            delegated,
+            self._synchronize_requests,
+            strict_uris=self.strict_uris,
+            strict_ids=self.strict_ids,
+        )
         realm._dispatch = (key, dispatch)
         return dispatch
 

@@ -64,7 +64,7 @@ class ConnectionDriver:
             message = await self._next_message()
             if message is END:
                 return None
-            message = check(message)
+            message = check(message, self._app.strict_uris)
             wanted = action(STATES['new'], message[0])
         except WAMPMsgParseError as error:
             await self._abort(error.error_uri, str(error))

@@ -8,5 +8,7 @@ cdef class Dispatch:
     cdef object delegate
     cdef frozenset delegated
     cdef bint synchronize
+    cdef bint strict_uris
+    cdef bint strict_ids
 
 cdef object receive_message(SessionCore session, object message)

@@ -18,6 +18,8 @@ class Dispatch:
     - delegate(session, message) -> a coroutine that handles one request of a type in `delegated`
     - delegated: the message codes that have a handler
     - synchronize: whether every request is handled to its end before the next
+    - strict_uris: whether URIs are held to the strict rules, and messages to their number of elements
+    - strict_ids: whether request ids have to be in sequence
     """
 
     def __init__(
@@ -26,6 +28,9 @@ class Dispatch:
         delegate: Callable[[Any, Any], Coroutine[Any, Any, None]],
         delegated: Iterable[int],
         synchronize: bool,
+        *,
+        strict_uris: bool = False,
+        strict_ids: bool = False,
     ) -> None: ...
 
 def receive(session: SessionCore, message: Any) -> InOrder | Coroutine[Any, Any, None] | None:

@@ -1,4 +1,5 @@
 from .outlets cimport Outlet
+from .sequences cimport RequestSequence
 from .steps cimport Steps
 from .topics cimport Subscription
 
@@ -20,6 +21,7 @@ cdef class SessionCore:
     cdef dict subscriptions             # topic or (pattern, match) -> Subscription, and id -> Subscription
     cdef object outbox                  # a deque of (Subscription, event) that wait to be sent, or None
     cdef Outlet outlet                  # the connection, if it takes payloads at once
+    cdef RequestSequence sequence       # of request ids, where the application is strict about them
     cdef object dispatch                # how the session's requests are handled; see dispatch.pyx
     cdef object relief                  # to be called when enough of what is being sent is on its way
     cdef int sending                    # messages that a connection without an outlet is taking

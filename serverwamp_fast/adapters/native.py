@@ -21,6 +21,7 @@ from websockets.server import ServerProtocol
 
 from .._core.codecs import SUBPROTOCOLS
 from .._core.hubs import Hub
+from .._core.messages import check
 from .._core.peers import WAMPPeer
 from ..application import Application
 from ..connection import Connection
@@ -295,6 +296,9 @@ class Server:
             peer.stop_consuming()
 
     def open_session(self, peer: NativeConnection, message: Any) -> tuple[WAMPSession, Any]:
+        if self._app.strict_uris:
+            # The core has checked it by the loose rules.
+            check(message, strict=True)
         session = self._app.new_session(peer, message[1], message[2], None)
         realm = session.realm
         if (

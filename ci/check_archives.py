@@ -7,6 +7,8 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = {'.c', '.h', '.o', '.so', '.pyd', '.pyc', '.html'}
+# The load generator of the bench is written in C.
+WRITTEN = ('bench/load/c/', 'serverwamp_fast/bench/load/c/')
 
 
 def list_sources(*patterns: str) -> set[str]:
@@ -28,7 +30,8 @@ def find_faults(sdist: Path, wheel: Path) -> list[str]:
     interfaces = list_sources('serverwamp_fast/**/*.pyi', 'serverwamp_fast/**/*.pxd')
     package = interfaces | list_sources('serverwamp_fast/**/*.py', 'serverwamp_fast/py.typed')
     sources = list_sources('_core/*.pyx')
-    needed = package | sources | list_sources('tests/**/*.py', 'examples/*.py', 'docs/*.md', 'ci/*')
+    bench = list_sources('bench/*.py', 'bench/report/*.py', 'bench/load/**/*.py', 'bench/load/c/*')
+    needed = package | sources | bench | list_sources('tests/**/*.py', 'examples/*.py', 'docs/*.md', 'ci/*')
     needed |= {'setup.py', 'pyproject.toml', 'README.md', 'CHANGELOG.md', 'LICENSE'}
     needed = {name for name in needed if '/__pycache__/' not in name}
 
@@ -36,8 +39,9 @@ def find_faults(sdist: Path, wheel: Path) -> list[str]:
     faults += [
         f'The sdist holds {name}, which is built and not written.'
         for name in sorted(packed)
-        if PurePosixPath(name).suffix in BUILT or name.startswith('build/')
+        if (PurePosixPath(name).suffix in BUILT and not name.startswith(WRITTEN)) or name.startswith('build/')
     ]
+    package |= {f'serverwamp_fast/{name}' for name in bench if '/__pycache__/' not in name}
     faults += [f'The wheel lacks {name}.' for name in sorted(package - installed)]
     for source in sorted(sources):
         module = f'serverwamp_fast/_core/{PurePosixPath(source).stem}.*'
@@ -47,7 +51,7 @@ def find_faults(sdist: Path, wheel: Path) -> list[str]:
         f'The wheel holds {name}, which is not for users.'
         for name in sorted(installed)
         if name.split('/')[0] != 'serverwamp_fast' and '.dist-info/' not in name
-        or PurePosixPath(name).suffix in BUILT - {'.so', '.pyd'} | {'.pyx'}
+        or (PurePosixPath(name).suffix in BUILT - {'.so', '.pyd'} | {'.pyx'} and not name.startswith(WRITTEN))
     ]
     return faults
 

@@ -22,7 +22,7 @@ PACKAGE = 'serverwamp_fast'
 
 # The first ones may import everything and are imported by none. `''` is the package itself.
 LAYERS = [
-    {'', '__main__'},
+    {'', '__main__', 'bench_command'},
     {'adapters'},
     {'application'},
     # Parts of the application: what drives its sessions, and its default realm's settings.

@@ -1,0 +1,11 @@
+"""The modules of the bench, wherever it is: in a checkout that is not installed it has to be loaded first."""
+
+from importlib import import_module
+
+from serverwamp_fast.bench_command import load_bench
+
+load_bench('load')
+results, runner, scenarios, servers, tools = (
+    import_module(f'serverwamp_fast.bench.load.{name}')
+    for name in ('results', 'runner', 'scenarios', 'servers', 'tools')
+)

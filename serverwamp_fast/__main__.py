@@ -1,4 +1,4 @@
-"""The command line: `serverwamp-fast serve module:app`, also as `python -m serverwamp_fast`."""
+"""The command line: `serverwamp-fast serve module:app` and `bench`, also as `python -m serverwamp_fast`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from . import __version__, install
 from .application import Application
+from .bench_command import add_bench_parser, run_bench
 from .errors import CannotServe, UnsuitableAsyncSupport
 
 HOST, PORT = '127.0.0.1', 8080
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--alias', action='store_true', help='let the application import this package as serverwamp'
     )
     serve.set_defaults(refuse=serve.error)
+    add_bench_parser(commands)
     return parser
 
 
@@ -90,6 +92,8 @@ def load_application(name: str) -> Application:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = build_parser().parse_args(argv)
+    if options.command == 'bench':
+        return run_bench(options)
     if options.unix is not None and (options.host is not None or options.port is not None):
         options.refuse('--unix is where to listen instead of --host and --port; leave these out, or --unix')
     host = HOST if options.host is None else options.host

@@ -4,8 +4,12 @@ from importlib import import_module
 
 from serverwamp_fast.bench_command import load_bench
 
-load_bench('load')
+command = load_bench('command')
 results, runner, scenarios, servers, tools = (
     import_module(f'serverwamp_fast.bench.load.{name}')
     for name in ('results', 'runner', 'scenarios', 'servers', 'tools')
+)
+figures, html, machine, markdown, plots, svg = (
+    import_module(f'serverwamp_fast.bench.report.{name}')
+    for name in ('figures', 'html', 'machine', 'markdown', 'plots', 'svg')
 )

@@ -27,8 +27,8 @@ class Settings:
 
     is_short: bool = True
     rounds: int = 3
-    warmup: float = 0.15
-    duration: float = 0.5
+    warmup: float = 0.1
+    duration: float = 0.4
     server_core: int | None = None
     load_core: int | None = None
     servers: tuple[str, ...] | None = None

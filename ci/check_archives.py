@@ -31,7 +31,8 @@ def find_faults(sdist: Path, wheel: Path) -> list[str]:
     package = interfaces | list_sources('serverwamp_fast/**/*.py', 'serverwamp_fast/py.typed')
     sources = list_sources('_core/*.pyx')
     bench = list_sources('bench/*.py', 'bench/report/*.py', 'bench/load/**/*.py', 'bench/load/c/*')
-    needed = package | sources | bench | list_sources('bench/**/*.py', 'bench/**/*.c', 'bench/*.json') | list_sources('tests/**/*.py', 'examples/*.py', 'docs/*.md', 'ci/*')
+    needed = package | sources | bench | list_sources('bench/**/*.py', 'bench/**/*.c', 'bench/*.json')
+    needed |= list_sources('tests/**/*.py', 'examples/*.py', 'docs/*.md', 'ci/*')
     needed |= {'setup.py', 'pyproject.toml', 'README.md', 'CHANGELOG.md', 'LICENSE'}
     needed = {name for name in needed if '/__pycache__/' not in name}
 

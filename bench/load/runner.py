@@ -44,7 +44,9 @@ class Settings:
         return cls(is_short=is_short, **others)
 
     def rounds_of(self, scenario: Scenario) -> int:
-        return min(self.rounds, scenario.rounds or self.rounds)
+        """Return how many rounds a scenario has: as many as all, or fewer if each takes long."""
+        most = (self.is_short and scenario.short_rounds) or scenario.rounds
+        return min(self.rounds, most or self.rounds)
 
     def servers_of(self, scenario: Scenario) -> list[str]:
         """Return the servers of a scenario that were asked for."""

@@ -32,6 +32,7 @@ class Scenario:
     # A server that has served others before would hold memory of theirs.
     fresh: bool = False
     rounds: int | None = None
+    short_rounds: int | None = None
     note: str = ''
 
     def options_for(self, server: str, is_short: bool) -> dict[str, object]:
@@ -120,6 +121,18 @@ def event_scenarios() -> Iterator[Scenario]:
                 short_servers=MAIN,
                 rounds=3,
             )
+    yield Scenario(
+        'events-1000x100',
+        'Events to 1,000 subscribers, session.send_event() in a loop, 100 publications in a burst, JSON',
+        'events',
+        MAIN,
+        {'connections': 1000, 'procedure': 'bench.spread', 'burst': 100, 'sources': 8},
+        unit='events/s',
+        in_short=True,
+        short_servers=('fast-native', 'serverwamp-aiohttp'),
+        rounds=3,
+        short_rounds=2,
+    )
     for subscribers, burst in ((100, 1), (1000, 1), (10000, 1), (1000, 100)):
         yield Scenario(
             f'publish-{subscribers}' + (f'x{burst}' if burst > 1 else ''),
@@ -133,6 +146,7 @@ def event_scenarios() -> Iterator[Scenario]:
             in_short=burst > 1,
             short_servers=('fast-native', 'serverwamp-aiohttp'),
             rounds=3,
+            short_rounds=2,
             note='serverwamp 2.0.0 has no publish(); there it is the loop.',
         )
 

@@ -140,6 +140,7 @@ def find_goals(scenarios: list[Result], python: tuple[int, int]) -> list[Goal]:
         ratio_goal('the same, against the floor', known.get('calls-1'), native, 'floor', 0.75),
         ratio_goal('16 calls in flight', known.get('calls-16'), native, BASELINE, eager),
         ratio_goal('events to 1,000 subscribers, a loop', known.get('events-1000'), native, BASELINE, 15),
+        ratio_goal('the same, 100 in a burst', known.get('events-1000x100'), native, BASELINE, 15),
         ratio_goal(
             'realm.publish() to 1,000, 100 in a burst', known.get('publish-1000x100'), native, BASELINE, 30
         ),

@@ -56,6 +56,13 @@ class Connection(ABC):
     async def close(self) -> None:
         """Closes the transport. A client that is gone already is no error, nor is a second call."""
 
+    def tls_unique(self) -> bytes | None:
+        """The TLS channel binding of type tls-unique (RFC 5929, 3), or None where it can't be had.
+
+        Authentication that is bound to the channel asks for it.
+        """
+        return None
+
     async def abort(self, reason_uri: str = 'no_reason', msg: str | None = None) -> None:
         """Sends ABORT with this reason, and `msg` for people to read, then closes the transport.
 

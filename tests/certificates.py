@@ -1,13 +1,24 @@
 """Certificates that are made when a test wants some, and TLS contexts with them."""
 
+import contextlib
 import datetime
 import functools
 import ipaddress
 import pathlib
 import ssl
 import tempfile
+from collections.abc import Iterator
 
 import pytest
+
+
+@contextlib.contextmanager
+def only(context: ssl.SSLContext, version: ssl.TLSVersion) -> Iterator[None]:
+    """Have a client speak one version of TLS, for a time: TLS 1.2 has channel bindings, 1.3 has none."""
+    before = context.minimum_version, context.maximum_version
+    context.minimum_version = context.maximum_version = version
+    yield
+    context.minimum_version, context.maximum_version = before
 
 
 @functools.cache

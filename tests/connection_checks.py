@@ -30,6 +30,7 @@ class OnAsyncio:
     """What the checks need of the library that the server and its client run on."""
 
     lingers = False
+    is_asyncio = True
 
     def __init__(
         self, server: Server, run: Any, code_for_invalid_text: int | None = 1007
@@ -72,6 +73,7 @@ class OnTrio:
     """The same on trio."""
 
     lingers = False
+    is_asyncio = False
 
     def __init__(self, server: Server, code_for_invalid_text: int | None = 1007) -> None:
         self.server = server

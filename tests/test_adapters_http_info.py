@@ -9,6 +9,7 @@ from serverwamp_fast.adapters.http_info import (
     encode_headers,
     find_peer_address,
     parse_cookies,
+    read_tls_unique,
 )
 
 PATHS = [
@@ -136,3 +137,31 @@ def test_certificates_are_asked_for_in_both_forms() -> None:
     info = build_transport_info((), '/', None, TLS())
     assert info['peer_certificate'] == {'subject': ()}
     assert info['peer_certificate_raw'] == b'DER'
+
+
+@pytest.mark.parametrize(
+    ('version', 'reused', 'binding'),
+    [
+        ('TLSv1.2', False, b'Finished'),
+        ('TLSv1.2', None, b'Finished'),
+        ('TLSv1.2', True, None),
+        ('TLSv1.3', False, None),
+        (None, None, None),
+    ],
+)
+def test_channel_bindings(version: str | None, reused: bool | None, binding: bytes | None) -> None:
+    class TLS:
+        session_reused = reused
+
+        def version(self) -> str | None:
+            return version
+
+        def get_channel_binding(self, cb_type: str) -> bytes:
+            assert cb_type == 'tls-unique'
+            return b'Finished'
+
+    assert read_tls_unique(TLS()) == binding
+
+
+def test_no_channel_binding_without_tls() -> None:
+    assert read_tls_unique(None) is None

@@ -1,10 +1,11 @@
 """Connections on the servers of the websockets library."""
 
 import asyncio
+import ssl
 from typing import Any
 
 import pytest
-from certificates import make_contexts
+from certificates import make_contexts, only
 from connection_checks import (
     Observed,
     OnAsyncio,
@@ -194,6 +195,29 @@ class WebsocketsServerChecks(ServerChecks):
         assert info['peer_address'] == '127.0.0.1'
         assert info['peer_certificate']['subject'] == ((('commonName', 'loopback'),),)
         assert info['peer_certificate_raw'] == der
+
+    @pytest.mark.parametrize('version', [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    def test_the_channel_binding(self, on, version: ssl.TLSVersion) -> None:
+        """Both sides see the same, where there is one."""
+        server_context, client_context, _ = make_contexts()
+        echo = Echo()
+
+        async def main() -> None:
+            with only(client_context, version):
+                async with (
+                    self.serve(echo, subprotocols=[JSON], ssl=server_context) as url,
+                    on.connect_tls(url, client_context, subprotocols=[JSON]) as ws,
+                ):
+                    await ws.send('[1]')
+                    assert await ws.recv() == '[1]'
+                    expected = None
+                    if version is ssl.TLSVersion.TLSv1_2:
+                        tls = ws.transport.get_extra_info('ssl_object') if on.is_asyncio else ws.stream
+                        expected = tls.get_channel_binding('tls-unique')
+                        assert expected
+                    assert echo.connections[0].tls_unique() == expected
+
+        on.run(main())
 
 
 class TestOnAsyncio(WebsocketsServerChecks):

@@ -109,6 +109,10 @@ def test_abort_says_why_and_closes(arguments: tuple[str, ...], expected: Any) ->
     assert connection.closed == 1
 
 
+def test_there_is_no_channel_binding_by_default() -> None:
+    assert ListConnection().tls_unique() is None
+
+
 def test_abort_takes_its_arguments_by_name() -> None:
     connection = ListConnection()
     asyncio.run(connection.abort(reason_uri='a.b', msg='c'))

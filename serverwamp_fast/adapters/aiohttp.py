@@ -13,6 +13,7 @@ from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from ..connection import ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
+from .http_info import read_tls_unique
 
 # All of them. Which one is used is the client's choice, by the order of its offer, but for CBOR.
 SUPPORTED_WS_PROTOCOLS = SUBPROTOCOLS
@@ -104,6 +105,10 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
             peer_certificate=transport.get_extra_info('peercert') if transport else None,
             peer_certificate_raw=tls.getpeercert(binary_form=True) if tls else None,
         )
+
+    def tls_unique(self) -> bytes | None:
+        transport = self._transport
+        return read_tls_unique(transport.get_extra_info('ssl_object') if transport else None)
 
     @property
     def ws_response(self) -> web.WebSocketResponse:

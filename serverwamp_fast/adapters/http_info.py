@@ -27,9 +27,13 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class TLSObject(Protocol):
-    """What can be asked for a certificate: ssl.SSLObject, ssl.SSLSocket, trio.SSLStream."""
+    """What can be asked about TLS: ssl.SSLObject, ssl.SSLSocket, trio.SSLStream."""
+
+    session_reused: bool | None
 
     def getpeercert(self, binary_form: bool = False) -> Any: ...
+    def version(self) -> str | None: ...
+    def get_channel_binding(self, cb_type: str = 'tls-unique') -> bytes | None: ...
 
 
 def build_transport_info(
@@ -106,6 +110,16 @@ def find_peer_address(peername: object) -> str | None:
     if isinstance(peername, (tuple, list)):
         return str(peername[0])
     return str(peername)
+
+
+def read_tls_unique(tls: TLSObject | None) -> bytes | None:
+    """The channel binding tls-unique, see Connection.tls_unique().
+
+    TLS 1.3 has none (RFC 8446, C.5), and that of a resumed session may be another session's too (RFC 7627).
+    """
+    if tls is None or tls.version() != 'TLSv1.2' or tls.session_reused:
+        return None
+    return tls.get_channel_binding('tls-unique')
 
 
 def encode_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:

@@ -21,7 +21,7 @@ from .._core.codec_base import Codec
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from ..connection import ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
-from .http_info import TLSObject, build_transport_info, encode_headers
+from .http_info import TLSObject, build_transport_info, encode_headers, read_tls_unique
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection as AsyncioServerConnection
@@ -112,6 +112,9 @@ class WebsocketsConnection(PayloadConnection):
             await self._send(payload, text=not self.codec.is_binary)
         except (WebSocketClosed, OSError) as error:
             raise ConnectionClosed('The WebSocket is closed.') from error
+
+    def tls_unique(self) -> bytes | None:
+        return read_tls_unique(self._find_tls())
 
     async def close(self) -> None:
         await self.close_websocket(self._ws)

@@ -109,6 +109,8 @@ cdef class WAMPPeer(WebSocketTransport):
             return self.wake_consumer()
         if self.give_up_opening():
             return 0
+        if self.opener is not None:
+            self.give_to_opener(ConnectionClosed('The client has left.'))
         if self.job is None and self.held:
             return self.schedule_resume()
         return self.on_all_read()
@@ -161,6 +163,8 @@ cdef class WAMPPeer(WebSocketTransport):
             return 0
         if type(item) is PeerClose and self.give_up_opening():
             return self.answer_close((<PeerClose> item).code)
+        if self.opener is not None:
+            return self.give_to_opener(item)
         if self.job is None and not self.held:
             if self.budget > 0 and not self.writing_paused and not self.is_early(item):
                 self.budget -= 1
@@ -292,6 +296,38 @@ cdef class WAMPPeer(WebSocketTransport):
             self.handle(item)
         if not self.held and self.job is None:
             self.held = None
+        return 0
+
+    def next_while_opening(self):
+        """Return a future of the next message, for the job that opens the session.
+
+        It raises WAMPMsgParseError for what is not a message, and ConnectionClosed at the end.
+        """
+        future = self.opener = self.hub.loop.create_future()
+        if self.held:
+            item, size = self.held.popleft()
+            self.held_size -= <size_t> size
+            self.give_to_opener(item)
+            self.update_reading()
+        elif self.state != SOCKET_OPEN:
+            self.give_to_opener(ConnectionClosed('The client has left.'))
+        return future
+
+    cdef int give_to_opener(self, object item) except -1:
+        """Hand an item to the job that waits in next_while_opening()."""
+        future = self.opener
+        self.opener = None
+        if future.done():
+            # The job has been cancelled and does not know it yet.
+            return self.take(item, 0) if not isinstance(item, ConnectionClosed) else 0
+        if type(item) is PeerClose:
+            if self.state == SOCKET_OPEN:
+                self.answer_close((<PeerClose> item).code)
+            item = ConnectionClosed('The client has left.')
+        if isinstance(item, Exception):
+            future.set_exception(item)
+        else:
+            future.set_result(item)
         return 0
 
     # Ends

@@ -3,13 +3,20 @@
 from .__about__ import VERSION as __version__
 from .alias import install, uninstall
 from .application import Application, Realm
-from .auth import CRAAuthRequirement
+from .auth import (
+    AuthenticatedAs,
+    CRAAuthRequirement,
+    SCRAMCredential,
+    derive_cra_key,
+    derive_scram_credential,
+)
 from .connection import ConnectionClosed
 from .events import SubscribeError, TopicRouteSet
 from .rpc import RPCError, RPCErrorResult, RPCProgressReport, RPCRequest, RPCResult, RPCRouteSet
 
 __all__ = (
     'Application',
+    'AuthenticatedAs',
     'CRAAuthRequirement',
     'ConnectionClosed',
     'RPCError',
@@ -19,9 +26,12 @@ __all__ = (
     'RPCResult',
     'RPCRouteSet',
     'Realm',
+    'SCRAMCredential',
     'SubscribeError',
     'TopicRouteSet',
     '__version__',
+    'derive_cra_key',
+    'derive_scram_credential',
     'install',
     'uninstall',
 )

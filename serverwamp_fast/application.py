@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING, Any
 from ._core.dispatch import Dispatch, attach
 from ._core.messages import CALL
 from .auth import CRAAuthRequirement, CRAResponse, verify_cra_response
+from .authentication import CRAIdentityProvider as CRAIdentityProvider
+from .authentication import CRARequirementProvider as CRARequirementProvider
+from .authentication import TicketAuthenticator as TicketAuthenticator
 from .default_realm import DefaultRealmSettings
 from .driving import ConnectionDriver
 from .errors import ConnectionClosed
@@ -44,11 +47,8 @@ from .protocol import (
 )
 from .realm import (
     CoreAuthenticator,
-    CRAIdentityProvider,
-    CRARequirementProvider,
     Realm,
     SessionLifespanHandler,
-    TicketAuthenticator,
     TransportAuthenticator,
     warn_of_old_name,
 )
@@ -147,6 +147,9 @@ class Application(DefaultRealmSettings):
         session = WAMPSession(
             connection, realm, tasks, details.get('authid'), details.get('authmethods') or ()
         )
+        extra = details.get('authextra')
+        if extra and isinstance(extra, Mapping):
+            session.auth_extra = extra
         self._adopt(session)
         return session
 
@@ -198,12 +201,18 @@ class Application(DefaultRealmSettings):
         handler = self._protocol_request_handlers[type(request)]
         return session._run_task(handler, request, session)
 
-    async def establish(self, session: WAMPSession) -> bool:
-        """Authenticate the session and run the beginning of its lifespan handlers; return whether it goes on."""
+    async def establish(
+        self, session: WAMPSession, receive_message: Callable[[], Awaitable[Any]] | None = None
+    ) -> bool:
+        """Authenticate the session and run the beginning of its lifespan handlers; return whether it goes on.
+
+        `receive_message` gets the client's next message for an authenticator that asks something of the client.
+        """
         realm = session.realm
         if not await self._start_lifespan_handlers(realm.session_lifespan_handlers, session):
             await session.abort('wamp.error.runtime_error')
             return False
+        session.receive_message = receive_message
         try:
             await realm.authenticate_session(session)
         except ConnectionClosed:
@@ -213,6 +222,9 @@ class Application(DefaultRealmSettings):
             if not counts_as_error(error, session):
                 raise
             logger.exception('Exception from an authenticator for session %s.', session.id)
+        finally:
+            # From now on whoever drives the session reads.
+            session.receive_message = None
         if session.is_closing:
             # GOODBYE has been said already, and is to be answered.
             return True

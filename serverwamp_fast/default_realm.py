@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .authentication import (
+    CRAIdentityProvider,
+    CRARequirementProvider,
+    CryptosignAuthenticator,
+    SCRAMCredentialProvider,
+    SCRAMIdentityProvider,
+    TicketAuthenticator,
+)
 from .events import SubscriptionHandler
 from .publishing import AllowRule
 from .realm import (
     CoreAuthenticator,
-    CRAIdentityProvider,
-    CRARequirementProvider,
     Realm,
     SessionLifespanHandler,
-    TicketAuthenticator,
     TransportAuthenticator,
     warn_of_old_name,
 )
@@ -59,6 +64,16 @@ class DefaultRealmSettings:
     def set_ticket_authenticator(self, authenticator: TicketAuthenticator) -> None:
         """See Realm.set_ticket_authenticator()."""
         self._enabled_default_realm.set_ticket_authenticator(authenticator)
+
+    def set_cryptosign_authenticator(self, authenticator: CryptosignAuthenticator) -> None:
+        """See Realm.set_cryptosign_authenticator()."""
+        self._enabled_default_realm.set_cryptosign_authenticator(authenticator)
+
+    def set_scram_handlers(
+        self, credential_provider: SCRAMCredentialProvider, identity_provider: SCRAMIdentityProvider
+    ) -> None:
+        """See Realm.set_scram_handlers()."""
+        self._enabled_default_realm.set_scram_handlers(credential_provider, identity_provider)
 
     def add_session_lifespan_handler(
         self, handler: SessionLifespanHandler, authenticated_only: bool = True

@@ -17,7 +17,7 @@ from ._core.states import ACTIONS, STATES, action
 from .errors import ConnectionClosed, PeerAbortedError, WAMPMsgParseError
 
 if TYPE_CHECKING:
-    from .adapters.async_base import CancellableManager
+    from .adapters.async_base import CancellableManager, Event
     from .application import Application
     from .session import WAMPSession
 
@@ -42,6 +42,8 @@ class ConnectionDriver:
         self._msgs = msgs
         # What was read while a session was being opened: a message, END, or the error that reading ended with.
         self._ahead: Any = NOTHING
+        # Happens when that has been read, where an authenticator waits for it.
+        self._arrival: Event | None = None
         self._count = 0
 
     async def serve(self) -> None:
@@ -157,10 +159,10 @@ class ConnectionDriver:
         )
         try:
             realm = session.realm
-            scope = self._support.cancellable()
+            scope = self._support.cancellable() if self._support.new_event() is not None else None
             if scope is None or (realm.lets_everyone_in and not realm.session_lifespan_handlers):
-                # Nothing in there waits for anybody.
-                return await self._app.establish(session)
+                # Nothing in there waits for anybody, or else it can't be cancelled.
+                return await self._app.establish(session, self._receive)
             return await self._open_watched(session, scope)
         finally:
             stop_timer()
@@ -173,7 +175,9 @@ class ConnectionDriver:
             await reading.spawn(self._read_ahead, session)
             try:
                 async with scope as session.cancel_opening:
-                    established = await self._app.establish(session)
+                    established = await self._app.establish(
+                        session, partial(self._receive_watched, session, reading)
+                    )
             except Exception as error:
                 # It would leave the group as an exception group.
                 failure = error
@@ -195,6 +199,27 @@ class ConnectionDriver:
         if is_gone and not (session.was_welcomed or session.has_ended):
             logger.debug('The client left while session %s was being opened.', session.id)
             session.stop_opening()
+
+        if self._arrival is not None:
+            self._arrival.set()
+
+    async def _receive(self) -> Any:
+        """Return the next message, for an authenticator that has asked the client. Raises ConnectionClosed."""
+        message = await self._next_message()
+        if message is END:
+            raise ConnectionClosed('The client has left.')
+        return message
+
+    async def _receive_watched(self, session: WAMPSession, reading: Any) -> Any:
+        """The same where messages are read ahead, of which the next one is again."""
+        if self._ahead is NOTHING:
+            arrival = self._arrival = self._support.new_event()
+            # _open() has seen to it that there are events.
+            assert arrival is not None
+            await arrival.wait()
+        message = await self._receive()
+        await reading.spawn(self._read_ahead, session)
+        return message
 
     # Ends
 

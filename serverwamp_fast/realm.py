@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import (
     AsyncIterator,
@@ -12,22 +13,38 @@ from collections.abc import (
     MutableSequence,
     Sequence,
 )
+from secrets import token_bytes
 from typing import Any
 
 from ._core.dispatch import Dispatch
 from ._core.topics import TopicTable
-from .auth import CRAAuthRequirement
+from .auth.cryptosign import require_cryptography
+from .authentication import (
+    CRA,
+    SCRAM,
+    AuthenticationMethod,
+    CRAIdentityProvider,
+    CRARequirementProvider,
+    Cryptosign,
+    CryptosignAuthenticator,
+    SCRAMCredentialProvider,
+    SCRAMIdentityProvider,
+    Ticket,
+    TicketAuthenticator,
+    name_of,
+)
 from .events import TOPIC_ROUTES, SubscriptionHandler, TopicsRouter
 from .publishing import AllowRule, Broker
+from .protocol import AuthenticationFailure
 from .routing import bind_handler
 from .rpc import RPCHandler, RPCRouter
 from .session import WAMPSession
 
+logger = logging.getLogger(__name__)
+
 CoreAuthenticator = Callable[[WAMPSession], Awaitable[None]]
 TransportAuthenticator = Callable[[WAMPSession], Awaitable[Any]]
-TicketAuthenticator = Callable[[WAMPSession, str], Awaitable[Any]]
-CRARequirementProvider = Callable[[WAMPSession], Awaitable[CRAAuthRequirement]]
-CRAIdentityProvider = Callable[[WAMPSession], Awaitable[Any]]
+REFUSAL = 'Authentication failed.'
 # Takes any of the session and the default args, by parameter name.
 SessionLifespanHandler = Callable[..., AsyncIterator[None]]
 
@@ -40,7 +57,9 @@ def warn_of_old_name(old: str, new: str) -> None:
 class Realm:
     """What an application does for the sessions of one realm.
 
-    `uri` is the realm's name, None for the default realm of an application.
+    `uri` is the realm's name, None for the default realm of an application. `mock_key` (bytes) is what the salts
+    are made of that unknown users are told; set it to a secret of your own where they have to be the same in
+    several processes, or after a restart.
     """
 
     def __init__(self, uri: str | None = None) -> None:
@@ -55,10 +74,9 @@ class Realm:
         self.handle_rpc_call: RPCHandler = self._rpc_router.handle_rpc_call
         self.handle_subscription: SubscriptionHandler = self._topic_router.handle_subscription
         self._default_arg_factories: dict[str, Callable[[], Any]] = {}
-        self._authenticate_ticket: TicketAuthenticator | None = None
         self._transport_authenticators: list[TransportAuthenticator] = []
-        self._get_cra_requirement: CRARequirementProvider | None = None
-        self._identify_cra_session: CRAIdentityProvider | None = None
+        self._authentication_methods: dict[str, AuthenticationMethod] = {}
+        self.mock_key = token_bytes(32)
         # How an application handles the requests of its sessions, and what that was worked out from.
         self._dispatch: tuple[Any, Dispatch] | None = None
 
@@ -217,23 +235,56 @@ class Realm:
     def add_transport_authenticator(self, transport_authenticator: TransportAuthenticator) -> None:
         """Add a function that identifies a client by its connection: session.connection.transport_info.
 
-        It returns the identity, or something false to leave the decision to the next authenticator.
+        It returns the identity or an AuthenticatedAs, or something false to leave the decision to the next
+        authenticator, and in the end to the methods that follow.
         """
         if transport_authenticator not in self._transport_authenticators:
             self._transport_authenticators.append(transport_authenticator)
 
     def set_ticket_authenticator(self, authenticator: TicketAuthenticator) -> None:
-        """Set the function that identifies a client by its ticket (WAMP AP, "Ticket-based Authentication")."""
-        self._authenticate_ticket = authenticator
+        """Set the function (session, ticket) that identifies a client by its ticket (WAMP AP, "Ticket-based
+        Authentication").
+
+        It has to make sure that the ticket is that of session.auth_id. It returns the identity or an
+        AuthenticatedAs, something false if it is the wrong ticket.
+        """
+        self._authentication_methods['ticket'] = Ticket(authenticator)
 
     def set_cra_handlers(
         self, requirement_provider: CRARequirementProvider, identity_provider: CRAIdentityProvider
     ) -> None:
-        """Set the functions that return a client's secret, and its identity once it has shown to know it (WAMP
-        AP, "Challenge Response Authentication").
+        """Set the functions (session) that return a client's secret, and its identity once it has shown to know it
+        (WAMP AP, "Challenge Response Authentication").
+
+        The first one returns the CRAAuthRequirement of the user session.auth_id, or None if there is no such user;
+        it may also raise protocol.AuthenticationFailure. The second one returns the identity or an
+        AuthenticatedAs, something false to refuse the client all the same.
         """
-        self._get_cra_requirement = requirement_provider
-        self._identify_cra_session = identity_provider
+        self._authentication_methods['wampcra'] = CRA(requirement_provider, identity_provider)
+
+    def set_cryptosign_authenticator(self, authenticator: CryptosignAuthenticator) -> None:
+        """Set the function (session, public_key) that identifies a client by its Ed25519 key (WAMP AP,
+        "Cryptosign-based Authentication").
+
+        `public_key` is the client's in 64 hexadecimal digits; the client has shown that it holds the private one.
+        The function returns the identity or an AuthenticatedAs, something false if it doesn't know the key.
+        Raises ImportError if the package cryptography is not installed.
+        """
+        require_cryptography()
+        self._authentication_methods['cryptosign'] = Cryptosign(authenticator)
+
+    def set_scram_handlers(
+        self, credential_provider: SCRAMCredentialProvider, identity_provider: SCRAMIdentityProvider
+    ) -> None:
+        """Set the functions (session) that return what is kept of a client's password, and its identity once it has
+        shown to know it (WAMP AP, "Salted Challenge Response Authentication").
+
+        The first one returns the SCRAMCredential of the user session.auth_id, or None if there is no such user;
+        it may also raise protocol.AuthenticationFailure. The second one returns the identity or an
+        AuthenticatedAs, something false to refuse the client all the same.
+        """
+        method = SCRAM(credential_provider, identity_provider)
+        self._authentication_methods.update(dict.fromkeys(SCRAM.NAMES, method))
 
     @property
     def lets_everyone_in(self) -> bool:
@@ -248,19 +299,47 @@ class Realm:
 
     @property
     def _has_authenticators(self) -> bool:
-        return bool(
-            self._transport_authenticators or self._authenticate_ticket or self._get_cra_requirement
-        )
+        return bool(self._transport_authenticators or self._authentication_methods)
 
     async def default_auth_handler(self, session: WAMPSession) -> None:
-        """Try the realm's authenticators: each one of the transport. Without any, everyone is let in."""
+        """Ask the authenticators of the transport, then the first method in the client's order that has been set up.
+
+        Without any of them, everyone is let in.
+        """
         if not self._has_authenticators:
             await session.mark_authenticated(None)
             return
         for authenticate in self._transport_authenticators:
-            identity = await authenticate(session)
-            if identity:
+            who = await authenticate(session)
+            if who:
                 session.auth_method = session.auth_method or 'transport'
-                await session.mark_authenticated(identity)
+                # The authid of HELLO has been shown to nobody.
+                session.confirmed_auth_id = session.confirmed_auth_id or name_of(who) or str(session.id)
+                await session.mark_authenticated(who)
                 return
-        await session.abort('wamp.error.authentication_failed', 'Authentication failed.')
+        if not self._authentication_methods:
+            await session.abort('wamp.error.authentication_failed', REFUSAL)
+            return
+        name = next((name for name in session.auth_methods if name in self._authentication_methods), None)
+        if name is None:
+            await session.abort(
+                'wamp.error.no_matching_auth_method',
+                f'This realm wants one of {", ".join(self._authentication_methods)} in authmethods.',
+            )
+            return
+        await self._authenticate_by(name, session)
+
+    async def _authenticate_by(self, name: str, session: WAMPSession) -> None:
+        """Let the client in or refuse it, by one method."""
+        reason = None
+        try:
+            who = await self._authentication_methods[name](session, name)
+        except AuthenticationFailure as failure:
+            who, reason = None, failure.reason
+        if who:
+            session.auth_method = session.auth_method or name
+            await session.mark_authenticated(who)
+            return
+        # The same for a user that doesn't exist and for a wrong secret. Both are text of the client's.
+        logger.info('Session %s of %.500r was refused by %s.', session.id, session.auth_id, name)
+        await session.abort('wamp.error.authentication_failed', reason or REFUSAL)

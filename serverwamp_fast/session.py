@@ -6,21 +6,25 @@ import asyncio.coroutines
 import inspect
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from . import __about__
+from ._core.messages import check
 from ._core.sessions import NO_IDENTITY, SessionCore
+from ._core.states import ACTIONS, STATES, action
+from .auth import AuthenticatedAs, CRAResponse
 from .connection import ConnectionClosed
-from .errors import NoSuchSubscription, SerializationError
+from .errors import NoSuchSubscription, SerializationError, WAMPMsgParseError
 from .protocol import (
+    WAMPAuthenticateRequest,
+    WAMPMsgType,
     abort_msg,
-    cra_challenge_msg,
     cra_challenge_string,
     goodbye_msg,
     scram_nonce,
     subscribed_response_msg,
-    ticket_challenge_msg,
     unsubscribed_response_msg,
     welcome_msg,
 )
@@ -72,8 +76,10 @@ class WAMPSession(SessionCore):
     Data can be kept on it: `session['customer_id'] = 345`.
 
     Public attributes: `id` (int, 1..2**53), `connection`, `realm`, `identity` (what mark_authenticated() was
-    given, NO_IDENTITY before), `auth_id` and `auth_methods` (what HELLO asked for), `is_open`. An authenticator
-    may set `auth_role`, `auth_method` and `auth_provider` (str) for WELCOME.
+    given, NO_IDENTITY before), `auth_id`, `auth_methods` and `auth_extra` (what HELLO has as authid, authmethods
+    and authextra), `is_open`. For WELCOME an authenticator may set `auth_role`, `auth_method` and `auth_provider`
+    (str), `confirmed_auth_id` (str, where the authid is not the one of HELLO) and `welcome_extra` (a mapping, the
+    authextra).
     """
 
     __signature__ = inspect.signature(
@@ -82,6 +88,9 @@ class WAMPSession(SessionCore):
     auth_role: str | None = None
     auth_method: str | None = None
     auth_provider: str | None = None
+    auth_extra: Mapping[str, Any] = MappingProxyType({})
+    confirmed_auth_id: str | None = None
+    welcome_extra: Mapping[str, Any] | None = None
     # While the session is being opened, and whatever it waits for can be cancelled.
     cancel_opening: Callable[[], None] | None = None
 
@@ -106,39 +115,102 @@ class WAMPSession(SessionCore):
 
     def welcome(self) -> Any:
         """Return the session's WELCOME (WAMP BP, "WELCOME"), by what is known of the client."""
-        anonymous = self.identity is None
-        authid, authrole = self.announced_identity()
+        auth_id, auth_role = self.announced_identity()
         details: dict[str, Any] = {
             'roles': ROLES,
-            'authid': authid,
-            'authrole': authrole,
-            'authmethod': self.auth_method or ('anonymous' if anonymous else 'custom'),
+            'authid': auth_id,
+            'authrole': auth_role,
+            'authmethod': self.auth_method or ('anonymous' if self._is_anonymous else 'custom'),
             'authprovider': self.auth_provider or 'serverwamp_fast',
         }
+        if self.welcome_extra:
+            details['authextra'] = dict(self.welcome_extra)
         return welcome_msg(self.id, AGENT, details)
 
     def announced_identity(self) -> tuple[str, str]:
-        """Return the authid and the authrole that WELCOME tells the client, and other clients may be told."""
-        anonymous = self.identity is None
-        auth_id = None if anonymous else self.auth_id
-        return (
-            auth_id if isinstance(auth_id, str) else str(self.id),
-            self.auth_role or ('anonymous' if anonymous else 'authenticated'),
-        )
+        """Return the authid and the authrole that WELCOME has: what may be told to others as well."""
+        anonymous = self._is_anonymous
+        # What HELLO has is a claim. Nobody has asked an anonymous client for a proof of it.
+        auth_id = None if anonymous else self.confirmed_auth_id or self.auth_id
+        auth_role = self.auth_role or ('anonymous' if anonymous else 'authenticated')
+        return auth_id if isinstance(auth_id, str) else str(self.id), auth_role
+
+    @property
+    def _is_anonymous(self) -> bool:
+        return self.identity is None and self.auth_method is None
 
     async def mark_authenticated(self, identity: Any = None) -> None:
-        """Let the client in, once: send WELCOME. Sets `identity` each time. Raises ConnectionClosed."""
+        """Let the client in, once: send WELCOME. Sets `identity` each time. Raises ConnectionClosed.
+
+        `identity` is anything, or an AuthenticatedAs that says more.
+        """
+        if isinstance(identity, AuthenticatedAs):
+            identity = self._adopt(identity)
         self.identity = identity
         if not self.mark_welcomed():
             await self.send_raw(self.welcome())
             self.mark_open()
 
-    async def request_ticket_authentication(self) -> None:
-        """Send the CHALLENGE of ticket authentication."""
-        await self.send_raw(ticket_challenge_msg())
+    def _adopt(self, known: AuthenticatedAs) -> Any:
+        """Take over what WELCOME tells the client, and return the identity."""
+        self.confirmed_auth_id = known.auth_id or self.confirmed_auth_id
+        self.auth_role = known.auth_role or self.auth_role
+        self.auth_provider = known.auth_provider or self.auth_provider
+        if known.auth_extra:
+            self.welcome_extra = {**(self.welcome_extra or {}), **known.auth_extra}
+        return known.identity
 
-    async def request_cra_auth(self, auth_role: str, auth_provider: str) -> None:
-        """Send the CHALLENGE of WAMP-CRA, with a nonce of its own."""
+    async def request_authentication(
+        self, method: str, extra: Mapping[str, Any] | None = None
+    ) -> WAMPAuthenticateRequest:
+        """Send a CHALLENGE and return the AUTHENTICATE that answers it (WAMP AP, "Authentication Methods").
+
+        For authenticators, while the session is being opened; they may ask more than once. Raises ConnectionClosed
+        when the client aborts, or is aborted because it sent something else, and RuntimeError when this is not the
+        time to ask. As ever, the authenticator is cancelled when the client leaves.
+        """
+        receive = self.receive_message
+        if receive is None or self.was_welcomed:
+            raise RuntimeError('A client can be asked to authenticate only while its session is being opened.')
+        # What comes next is the answer to this challenge and to no other.
+        self.receive_message = None
+        await self.send_raw((WAMPMsgType.CHALLENGE, method, {} if extra is None else extra))
+        try:
+            message = check(await receive())
+            wanted = action(STATES['opening'], message[0])
+            if wanted not in (ACTIONS['authenticate'], ACTIONS['end']):
+                raise WAMPMsgParseError('CHALLENGE is to be answered with AUTHENTICATE.')
+        except WAMPMsgParseError as error:
+            # The text may quote the client, at any length.
+            logger.warning('Session %s is aborted with %s: %.500r', self.id, error.error_uri, str(error))
+            self.mark_ended()
+            await self.connection.abort(error.error_uri, str(error))
+            raise ConnectionClosed('The client broke the protocol instead of answering a challenge.') from None
+        if wanted == ACTIONS['end']:
+            logger.info('Session %s ends: the client aborted: %.500r', self.id, message[2])
+            self.mark_ended()
+            await self.connection.close()
+            raise ConnectionClosed('The client aborted instead of answering a challenge.')
+        self.receive_message = receive
+        return WAMPAuthenticateRequest(signature=message[1], extra=message[2])
+
+    async def request_ticket_authentication(self) -> str:
+        """Ask the client for its ticket and return it (WAMP AP, "Ticket-based Authentication").
+
+        See request_authentication().
+        """
+        return (await self.request_authentication('ticket')).signature
+
+    request_ticket_auth = request_ticket_authentication
+
+    async def request_cra_auth(
+        self, auth_role: str, auth_provider: str, salting: Mapping[str, Any] | None = None
+    ) -> CRAResponse:
+        """Have the client sign a challenge of WAMP-CRA, with a nonce of its own, and return what it answers.
+
+        `salting` has the salt, iterations and keylen that the client derives its key with. See
+        request_authentication().
+        """
         challenge = cra_challenge_string(
             self.id,
             auth_id=self.auth_id,
@@ -146,7 +218,10 @@ class WAMPSession(SessionCore):
             auth_provider=auth_provider,
             nonce=scram_nonce(),
         )
-        await self.send_raw(cra_challenge_msg(challenge))
+        answer = await self.request_authentication(
+            'wampcra', {'challenge': challenge, **(salting or {})}
+        )
+        return CRAResponse(answer.signature, challenge)
 
     # Subscriptions
 

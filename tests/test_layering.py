@@ -1,8 +1,8 @@
 """The order of the modules: left may import right, never back.
 
-    adapters -> application -> driving, default_realm -> realm, handlers -> session -> rpc, events,
-    publishing -> routing -> protocol -> json, helpers, connection, auth -> _core -> errors, and other modules that
-    import nothing
+    adapters -> application -> driving, default_realm -> realm, handlers -> authentication -> session
+    -> rpc, events, publishing -> routing -> protocol -> json, helpers, connection, auth -> _core -> errors,
+    and other modules that import nothing
 
 What counts is what runs when a module is imported. A function may import from the left only where
 LATER says so. Imports for the type checker alone are free; where they go back, a failure mentions
@@ -28,6 +28,7 @@ LAYERS = [
     # Parts of the application: what drives its sessions, and its default realm's settings.
     {'driving', 'default_realm'},
     {'realm', 'handlers'},
+    {'authentication'},
     {'session'},
     {'rpc', 'events', 'publishing'},
     {'routing'},

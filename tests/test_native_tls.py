@@ -1,18 +1,26 @@
 """The native server behind TLS."""
 
 import asyncio
+import base64
 import contextlib
+import hashlib
+import hmac
 import ssl
 from typing import Any
 
 import pytest
-from certificates import make_contexts
+from certificates import make_contexts, only
 from echo_servers import JSON, JSON_BATCHED, Wire, aiohttp_server
 from raw_client import CLIENT_GOODBYE, HELLO, Served, make_app, serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK, InvalidHandshake
 
 import serverwamp_fast as wamp
+
+pytest.importorskip('cryptography', reason='cryptography is not installed')
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+KEY = Ed25519PrivateKey.from_private_bytes(b'\x0a' * 32)
 
 
 def connect_tls(server: Served, context: Any, subprotocol: str = JSON, **options: Any) -> Any:
@@ -78,6 +86,92 @@ def test_peer_certificates_are_told_as_aiohttp_does(run) -> None:
     assert ('commonName', 'loopback') in native['peer_certificate']['subject'][0]
     for key in 'peer_certificate', 'peer_certificate_raw', 'peer_address':
         assert native[key] == aiohttp[key]
+
+
+def bound_app(find_binding: Any) -> Any:
+    """Joe gets in by cryptosign or SCRAM. `find_binding` is called with what the server knows of the channel."""
+    app = make_app()
+
+    async def check_key(session: Any, public_key: str) -> Any:
+        find_binding(session.connection.tls_unique())
+        return 'joe' if public_key == KEY.public_key().public_bytes_raw().hex() else None
+
+    async def find_credential(session: Any) -> Any:
+        find_binding(session.connection.tls_unique())
+        return wamp.derive_scram_credential('pencil', kdf='pbkdf2', salt=b'salt', iterations=1)
+
+    async def identify(session: Any) -> Any:
+        return session.auth_id
+
+    app.set_cryptosign_authenticator(check_key)
+    app.set_scram_handlers(find_credential, identify)
+    return app
+
+
+def sign(challenge: str, tls_unique: bytes) -> str:
+    channel_id = hashlib.sha256(tls_unique).digest()
+    pairs = zip(bytes.fromhex(challenge), channel_id, strict=True)
+    message = bytes(left ^ right for left, right in pairs)
+    return KEY.sign(message).hex() + message.hex()
+
+
+def prove(challenge: dict[str, Any], tls_unique: bytes) -> tuple[str, dict[str, Any]]:
+    salted = hashlib.pbkdf2_hmac('sha256', b'pencil', b'salt', 1)
+    field = base64.b64encode(b'p=tls-unique,,' + tls_unique).decode()
+    nonce = challenge['nonce']
+    messages = f'n=joe,r=YWJj,r={nonce},s={challenge["salt"]},i=1,c={field},r={nonce}'.encode()
+    client_key = hmac.digest(salted, b'Client Key', 'sha256')
+    signature = hmac.digest(hashlib.sha256(client_key).digest(), messages, 'sha256')
+    proof = bytes(left ^ right for left, right in zip(client_key, signature, strict=True))
+    data = base64.b64encode(tls_unique).decode()
+    return base64.b64encode(proof).decode(), {
+        'nonce': nonce, 'channel_binding': 'tls-unique', 'cbind_data': data,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize('kind', ['native', 'aiohttp'])
+@pytest.mark.parametrize('method', ['cryptosign', 'wamp-scram'])
+@pytest.mark.parametrize('is_right', [True, False])
+def test_authentication_that_is_bound_to_the_channel(
+    run, kind: str, method: str, is_right: bool
+) -> None:
+    server_context, client_context, _ = make_contexts()
+    bindings: list[Any] = []
+    app = bound_app(bindings.append)
+    extra = {'channel_binding': 'tls-unique', 'nonce': 'YWJj', 'pubkey': KEY.public_key().public_bytes_raw().hex()}
+    hello = [1, 'realm1', {'roles': {}, 'authid': 'joe', 'authmethods': [method], 'authextra': extra}]
+
+    async def talk(ws: Any) -> Any:
+        own = ws.transport.get_extra_info('ssl_object').get_channel_binding('tls-unique')
+        code, name, challenge = await ask(ws, *hello)
+        assert (code, name) == (4, method), challenge
+        seen = own if is_right else b'another channel'
+        if method == 'cryptosign':
+            assert challenge['channel_binding'] == 'tls-unique'
+            answer = await ask(ws, 5, sign(challenge['challenge'], seen), {})
+        else:
+            answer = await ask(ws, 5, *prove(challenge, seen))
+        assert set(bindings) <= {own}
+        return answer
+
+    async def main() -> Any:
+        with only(client_context, ssl.TLSVersion.TLSv1_2):
+            if kind == 'native':
+                async with serving(app, ssl=server_context) as server:
+                    async with connect_tls(server, client_context) as ws:
+                        return await talk(ws)
+            pytest.importorskip('aiohttp', reason='aiohttp is not installed')
+            async with (
+                aiohttp_server(app.aiohttp_websocket_handler(), ssl_context=server_context) as url,
+                connect(f'wss://{url}', ssl=client_context, subprotocols=[JSON]) as ws,
+            ):
+                return await talk(ws)
+
+    answer = run(main())
+    if is_right:
+        assert (answer[0], answer[2]['authid'], len(bindings)) == (2, 'joe', 1)
+    else:
+        assert (answer[0], answer[2]) == (3, 'wamp.error.authentication_failed')
 
 
 def test_a_client_without_a_certificate_is_turned_away(run) -> None:

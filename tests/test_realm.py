@@ -13,7 +13,7 @@ from signatures import drive
 
 import serverwamp_fast.realm as ours
 from serverwamp_fast import application
-from serverwamp_fast.auth import CRAAuthRequirement
+from serverwamp_fast.auth import AuthenticatedAs, CRAAuthRequirement
 from serverwamp_fast.errors import NoSuchRouteError
 from serverwamp_fast.events import TopicRouteSet
 from serverwamp_fast.realm import Realm
@@ -267,22 +267,59 @@ async def identity(session: WAMPSession) -> str:
     return 'joe'
 
 
-@pytest.mark.parametrize(
-    'set_up',
-    [
-        lambda realm: realm.add_transport_authenticator(returning(None, [])),
-        lambda realm: realm.set_ticket_authenticator(ticket),
-        lambda realm: realm.set_cra_handlers(requirement, identity),
-    ],
-)
-def test_nobody_is_let_in_unknown(set_up: Callable[[Realm], None]) -> None:
+async def credential(session: WAMPSession) -> None:
+    return None
+
+
+SET_UPS: list[Callable[[Realm], None]] = [
+    lambda realm: realm.set_ticket_authenticator(ticket),
+    lambda realm: realm.set_cra_handlers(requirement, identity),
+    lambda realm: realm.set_cryptosign_authenticator(ticket),
+    lambda realm: realm.set_scram_handlers(credential, identity),
+]
+
+
+def test_nobody_is_let_in_unknown() -> None:
     realm = Realm()
-    set_up(realm)
+    realm.add_transport_authenticator(returning(None, []))
+    assert_refused(realm, 'wamp.error.authentication_failed')
+    for set_up in SET_UPS:
+        # The client has named no method; see test_authentication.py for those that do.
+        realm = Realm()
+        set_up(realm)
+        assert_refused(realm, 'wamp.error.no_matching_auth_method')
+        realm.add_transport_authenticator(returning(None, []))
+        assert_refused(realm, 'wamp.error.no_matching_auth_method')
+
+
+def assert_refused(realm: Realm, reason: str) -> None:
     session = authenticate(realm)
     assert not session.is_open
     ((code, _, uri),) = session.connection.sent
-    assert (code, uri) == (3, 'wamp.error.authentication_failed')
+    assert (code, uri) == (3, reason)
     assert session.connection.closed
+
+
+def test_the_authid_of_who_is_known_by_the_transport() -> None:
+    """Never what HELLO claims: the name that the authenticator says, or the session's number."""
+
+    async def by_hand(session: WAMPSession) -> Any:
+        session.confirmed_auth_id = 'by hand'
+        return 5
+
+    async def fully(session: WAMPSession) -> Any:
+        return AuthenticatedAs({'id': 5}, auth_id='joe', auth_role='r')
+
+    for authenticator, expected in (
+        (returning('ann', []), 'ann'), (returning({'id': 5}, []), None), (by_hand, 'by hand'), (fully, 'joe'),
+    ):  # fmt: skip
+        realm = Realm()
+        realm.add_transport_authenticator(authenticator)
+        session = new_session(realm)
+        session.auth_id = 'claimed'
+        drive(realm.authenticate_session(session))
+        assert session.connection.sent[0][2]['authid'] == (expected or str(session.id))
+        assert session.auth_id == 'claimed'
 
 
 def test_what_an_authenticator_raises_is_passed_on() -> None:
@@ -328,9 +365,8 @@ def test_lets_everyone_in() -> None:
     assert Realm().lets_everyone_in
     assert not Counting().lets_everyone_in
     for set_up in (
+        *SET_UPS,
         lambda realm: realm.add_transport_authenticator(identity),
-        lambda realm: realm.set_ticket_authenticator(ticket),
-        lambda realm: realm.set_cra_handlers(requirement, identity),
         lambda realm: realm.set_authentication_handler(identity),
     ):
         realm = Realm()
@@ -360,7 +396,9 @@ def test_every_method_of_serverwamps_realm_is_there() -> None:
         for parameter in expected:
             assert found[parameter].default == expected[parameter].default, name
             assert found[parameter].kind == expected[parameter].kind, name
-    for name in vars(TheirRealm()):
+    # The functions that authenticate by the one or the other method are in one table.
+    in_a_table = {'_authenticate_ticket', '_get_cra_requirement', '_identify_cra_session'}
+    for name in vars(TheirRealm()).keys() - in_a_table:
         assert hasattr(Realm(), name), name
 
 

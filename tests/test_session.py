@@ -10,6 +10,7 @@ from raw_client import CLIENT_GOODBYE, make_app, serving
 
 import serverwamp_fast as wamp
 from serverwamp_fast import session as session_module
+from serverwamp_fast.auth import AuthenticatedAs
 from serverwamp_fast.connection import ConnectionClosed
 from serverwamp_fast.protocol import WAMPSubscribeRequest, WAMPUnsubscribeRequest
 from serverwamp_fast.session import (
@@ -164,16 +165,81 @@ def test_a_session_whose_welcome_is_not_sent_is_not_open(run) -> None:
     run(main())
 
 
+def answering(session: WAMPSession, *answers: Any) -> None:
+    """Have the client's next messages be these."""
+    rest = list(answers)
+
+    async def receive() -> Any:
+        return rest.pop(0)
+
+    session.receive_message = receive
+
+
 def test_challenges(run) -> None:
     async def main() -> None:
         session = new_session(auth_id='joe')
-        await session.request_ticket_authentication()
-        await session.request_cra_auth('admin', 'provider')
-        ticket, cra = session.connection.sent
-        assert ticket[:2] == [4, 'ticket']
-        assert cra[:2] == [4, 'wampcra']
+        answering(session, [5, 'the ticket', {}], (5, 'signature', {}), [5, 'key', {'x': 1}])
+        assert await session.request_ticket_authentication() == 'the ticket'
+        response = await session.request_cra_auth('admin', 'provider')
+        assert response.signature == 'signature'
+        other = await session.request_authentication('other', {'a': 2})
+        assert (other.signature, other.extra) == ('key', {'x': 1})
+        ticket, cra, custom = session.connection.sent
+        assert ticket == [4, 'ticket', {}]
+        assert cra == [4, 'wampcra', {'challenge': response.challenge}]
+        assert custom == [4, 'other', {'a': 2}]
         for part in 'joe', 'admin', 'provider', str(session.id):
-            assert part in cra[2]['challenge']
+            assert part in response.challenge
+
+    run(main())
+
+
+def test_a_challenge_with_salt(run) -> None:
+    async def main() -> None:
+        session = new_session(auth_id='joe')
+        answering(session, [5, 'signature', {}])
+        await session.request_cra_auth('r', 'p', {'salt': 's', 'iterations': 5, 'keylen': 16})
+        ((_, _, details),) = session.connection.sent
+        del details['challenge']
+        assert details == {'salt': 's', 'iterations': 5, 'keylen': 16}
+
+    run(main())
+
+
+def test_a_challenge_that_cannot_be_sent(run) -> None:
+    async def main() -> None:
+        session = new_session(RecordingConnection(CLOSED))
+        answering(session, [5, 'never read', {}])
+        with pytest.raises(ConnectionClosed):
+            await session.request_ticket_authentication()
+
+    run(main())
+
+
+def test_welcome_of_who_is_known_by_another_name(run) -> None:
+    async def main() -> None:
+        session = new_session(auth_id='claimed')
+        session.confirmed_auth_id = 'joe'
+        details = await welcome_of(session, AuthenticatedAs(5, 'role', 'provider', {'a': 1}))
+        assert details == {
+            'authid': 'joe', 'authrole': 'role', 'authmethod': 'custom', 'authprovider': 'provider',
+            'authextra': {'a': 1},
+        }  # fmt: skip
+        assert (session.identity, session.auth_id) == (5, 'claimed')
+        assert session.announced_identity() == ('joe', 'role')
+
+    run(main())
+
+
+def test_what_was_set_before_is_not_lost(run) -> None:
+    async def main() -> None:
+        session = new_session(auth_id='joe')
+        session.auth_role, session.auth_method, session.welcome_extra = 'role', 'magic', {'a': 1, 'b': 2}
+        details = await welcome_of(session, AuthenticatedAs(None, auth_extra={'b': 3}, auth_id='ann'))
+        assert details == {
+            'authid': 'ann', 'authrole': 'role', 'authmethod': 'magic', 'authprovider': 'serverwamp_fast',
+            'authextra': {'a': 1, 'b': 3},
+        }  # fmt: skip
 
     run(main())
 

@@ -6,6 +6,7 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef SessionCore session
     cdef object job                 # the task whose end the next message waits for
     cdef object held                # a deque of (item, size) that wait: messages, errors, a PeerClose
+    cdef object opener              # the future that the job waits for, if it wants the next message itself
     cdef object inbox               # where the application reads for itself: the deque that next_item() empties
     cdef object inbox_waiter
     cdef size_t held_size
@@ -18,6 +19,7 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef int handle_hello(self, object message) except -1
     cdef int run_in_order(self, object coroutine) except -1
     cdef int job_ended(self, object task) except -1
+    cdef int give_to_opener(self, object item) except -1
     cdef int drain_held(self) except -1
     cdef int end_session(self) except -1
     cdef int refuse(self, object uri, object text) except -1

@@ -43,6 +43,12 @@ class WAMPPeer(WebSocketTransport):
     @property
     def current_session(self) -> SessionCore | None: ...
     def finish_job(self, task: Any) -> None: ...
+    def next_while_opening(self) -> Awaitable[Any]:
+        """Return a future of the next message, for the job that opens the session.
+
+        It raises WAMPMsgParseError for what is not a message, and ConnectionClosed at the end.
+        """
+
     def next_item(self) -> tuple[bool, Any] | None:
         """For a consumer: (True, message), (False, awaitable) to wait for one, or None at the end.
 

@@ -16,6 +16,7 @@ cdef class SessionCore:
     cdef public object app              # the Application that runs the session, once it does
     cdef public object context          # contextvars that ordered handlers set for the rest of the session
     cdef public object lifespan_exits   # lifespan handlers, suspended at their yields
+    cdef public object receive_message  # gets the client's next message, while an authenticator is at work
     cdef public object close_timer      # cancels the wait for the peer's GOODBYE
     cdef dict data                      # item data
     cdef dict subscriptions             # topic or (pattern, match) -> Subscription, and id -> Subscription

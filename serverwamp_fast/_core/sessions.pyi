@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from .steps import Steps
@@ -21,6 +21,7 @@ class SessionCore:
     app: Any
     context: Any
     lifespan_exits: Any
+    receive_message: Callable[[], Awaitable[Any]] | None
     close_timer: Any
 
     def __init__(

@@ -31,7 +31,7 @@ from ..protocol import abort_msg
 from ..session import WAMPSession
 from .async_base import AsyncTaskGroup
 from .asyncio import AsyncioAsyncSupport
-from .http_info import build_transport_info, encode_headers
+from .http_info import build_transport_info, encode_headers, read_tls_unique
 from .socket_files import SocketFile
 
 logger = logging.getLogger(__name__)
@@ -152,6 +152,10 @@ class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
             self.transport.get_extra_info('peername'),
             self.transport.get_extra_info('ssl_object'),
         )
+
+    def tls_unique(self) -> bytes | None:
+        """The TLS channel binding of type tls-unique, or None; see Connection.tls_unique()."""
+        return read_tls_unique(self.transport.get_extra_info('ssl_object'))
 
     async def send_msg(self, msg: Sequence[Any]) -> None:
         """Send a message; waits while the client doesn't read. Raises ConnectionClosed, SerializationError."""
@@ -306,7 +310,7 @@ class Server:
             or realm.authed_session_lifespan_handlers
             or not realm.lets_everyone_in
         ):
-            return session, self._app.establish(session)
+            return session, self._app.establish(session, peer.next_while_opening)
         session.identity = None
         session.mark_welcomed()
         peer.put(session.welcome())

@@ -118,7 +118,12 @@ class TestRealms:
         """Nobody gets in who has no ticket to offer."""
         for details in ({}, {'authmethods': []}, {'authmethods': ['wampcra']}):
             answers = run(application, call('delete'), realm='admins', **details)
-            assert answers[:1] == [[3, {}, 'wamp.error.authentication_failed']]
+            assert answers[:1] == [[3, {}, 'wamp.error.no_matching_auth_method']]
+
+    def test_admins_with_ticket(self, application: Any) -> None:
+        for ticket, expected in ('the token', 2), ('another', 3):
+            answers = run(application, [5, ticket, {}], realm='admins', authid='joe', authmethods=['ticket'])
+            assert [answer[0] for answer in answers[:2]] == [4, expected]
 
     def test_other_realms_get_the_default(self, application: Any) -> None:
         assert (

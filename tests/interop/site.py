@@ -10,6 +10,7 @@ import json
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 
 import serverwamp_fast as serverwamp
 
@@ -133,7 +134,7 @@ def serve_uvicorn(
 SERVERS = {'native': serve_native, 'aiohttp': serve_aiohttp, 'uvicorn': serve_uvicorn}
 
 
-def main() -> None:
+def main(build: Callable[[], serverwamp.Application] = build) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument('server', choices=SERVERS)
     parser.add_argument('--unix')

@@ -65,11 +65,13 @@ def make_directory() -> tempfile.TemporaryDirectory[str]:
 
 
 @contextlib.contextmanager
-def running_site(server: str, *, unix: bool = False, tls: bool = False) -> Iterator[Site]:
-    """A server process. It has to end in good order: within the deadline, with status 0 and nothing on stderr
-    that speaks of an error in it.
+def running_site(
+    server: str, *, unix: bool = False, tls: bool = False, program: str = 'site.py'
+) -> Iterator[Site]:
+    """A server process of a program in this directory. It has to end in good order: within the deadline, with
+    status 0 and nothing on stderr that speaks of an error in it.
     """
-    command = [sys.executable, str(pathlib.Path(__file__).with_name('site.py')), server]
+    command = [sys.executable, str(pathlib.Path(__file__).with_name(program)), server]
     context = unix_path = None
     with tempfile.TemporaryDirectory(prefix='wamp') as directory:
         if unix:

@@ -2,7 +2,8 @@
 
 Lines at the margin are what the client sends, indented ones what it is answered:
 
-    join REALM                      welcome | abort URI
+    join REALM {details of HELLO}   welcome | abort URI | challenge METHOD
+    authenticate ANSWER             the same, also for `sign PASSWORD`, which answers WAMP-CRA with salt
     call URI [args] {kwargs}        result [args] {kwargs} | error URI [args] {kwargs}
     call-with-progress URI ...      progress [args] {kwargs}, and then as for call
     subscribe TOPIC                 subscribed | error URI, and whenever one comes: event TOPIC [args] {kwargs}
@@ -13,12 +14,16 @@ Lines at the margin are what the client sends, indented ones what it is answered
 Where `join` is missing, the client has joined the realm `demo`.
 """
 
+import hashlib
+import hmac
 import json
+from base64 import b64encode
 from typing import Any
 
 from raw_client import HELLO, RawClient
 
-WELCOME, ABORT, ERROR, RESULT, PUBLISH, PUBLISHED = 2, 3, 8, 50, 16, 17
+PUBLISH, PUBLISHED = 16, 17
+WELCOME, ABORT, CHALLENGE, AUTHENTICATE, ERROR, RESULT = 2, 3, 4, 5, 8, 50
 SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, EVENT, CALL = 32, 33, 34, 35, 36, 48
 
 
@@ -52,6 +57,7 @@ class Conversation:
         self.request = 0
         self.topics: dict[int, str] = {}
         self.asked_for = ''
+        self.challenge: dict[str, Any] = {}
 
     async def hold(self, block: str) -> None:
         if not block.startswith('join '):
@@ -65,7 +71,9 @@ class Conversation:
 
     async def say(self, verb: str, subject: str, *values: Any) -> None:
         if verb == 'join':
-            message = [HELLO[0], subject, HELLO[2]]
+            message = [HELLO[0], subject, {**HELLO[2], **(values[0] if values else {})}]
+        elif verb in ('authenticate', 'sign'):
+            message = [AUTHENTICATE, subject if verb == 'authenticate' else self.sign(subject), {}]
         else:
             self.request += 1
             self.asked_for = subject
@@ -83,6 +91,13 @@ class Conversation:
                 message = [CALL, self.request, options, *with_args([subject, *values])]
         await self.client.say(message)
 
+    def sign(self, password: str) -> str:
+        """Return the signature for the challenge of WAMP-CRA that came last."""
+        salting = (self.challenge[name] for name in ('iterations', 'keylen'))
+        key = hashlib.pbkdf2_hmac('sha256', password.encode(), self.challenge['salt'].encode(), *salting)
+        text = self.challenge['challenge'].encode()
+        return b64encode(hmac.digest(b64encode(key), text, 'sha256')).decode()
+
     async def expect(self, *expected: Any, line: str) -> None:
         heard = await self.client.hear()
         assert self.describe(heard) == with_args(list(expected)), f'{line!r}: {heard}'
@@ -94,6 +109,9 @@ class Conversation:
             return ['welcome']
         if code == ABORT:
             return ['abort', rest[1]]
+        if code == CHALLENGE:
+            self.challenge = rest[1]
+            return ['challenge', rest[0]]
         if code == EVENT:
             # What a pattern brings names its topic itself.
             return ['event', rest[2].get('topic', self.topics[rest[0]]), *rest[3:]]

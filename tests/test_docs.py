@@ -19,8 +19,8 @@ import serverwamp_fast as wamp
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
-# What the blocks of some pages import beside the package's own requirements.
-OPTIONAL = ('aiohttp', 'trio')
+# Words on a page, and what its blocks need then beside the package's own requirements.
+OPTIONAL = {'aiohttp': 'aiohttp', 'trio': 'trio', 'cryptosign': 'cryptography', 'argon2': 'argon2'}
 
 
 def find_blocks(page: Path, language: str) -> list[tuple[int, str]]:
@@ -46,8 +46,8 @@ def run_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[types.ModuleT
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_page(run, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in OPTIONAL:
-        if name in page.read_text(encoding='utf-8') and importlib.util.find_spec(name) is None:
+    for word, name in OPTIONAL.items():
+        if word in page.read_text(encoding='utf-8') and importlib.util.find_spec(name) is None:
             pytest.skip(f'{name} is not installed')
     module, _ = run_page(page, monkeypatch)
 

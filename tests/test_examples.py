@@ -1,5 +1,7 @@
 """The examples, each run as its docstring says and talked to by a client."""
 
+import base64
+import hmac
 import json
 import os
 import signal
@@ -16,13 +18,14 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 import serverwamp_fast
+from serverwamp_fast import auth as wamp_auth
 
 EXAMPLES = Path(__file__).parents[1] / 'examples'
 # Seconds after which something counts as hung.
 DEADLINE = 60
 
-HELLO, WELCOME, ABORT, GOODBYE, ERROR = 1, 2, 3, 6, 8
 PUBLISH, PUBLISHED = 16, 17
+HELLO, WELCOME, ABORT, CHALLENGE, AUTHENTICATE, GOODBYE, ERROR = 1, 2, 3, 4, 5, 6, 8
 SUBSCRIBE, SUBSCRIBED, EVENT, CALL, RESULT = 32, 33, 36, 48, 50
 
 # The examples import the package that the tests import, installed or not.
@@ -206,6 +209,62 @@ def test_realms_auth_refuses(start, realm, headers, error_uri):
     with example.connect(additional_headers=headers) as websocket:
         reply = exchange(websocket, [HELLO, realm, {'roles': {'caller': {}}}])
         assert (reply[0], reply[2]) == (ABORT, error_uri)
+
+
+def sign_in(websocket, realm, authid, method, answer, **extra):
+    """Open a session with the answer that a function gives to the challenge; returns what follows."""
+    details = {'roles': {'caller': {}}, 'authmethods': [method], 'authid': authid, 'authextra': extra}
+    code, name, challenge = exchange(websocket, [HELLO, realm, details])
+    assert (code, name) == (CHALLENGE, method)
+    return exchange(websocket, [AUTHENTICATE, answer(challenge), {}])
+
+
+def sign_by_password(password):
+    def sign(challenge):
+        key = wamp_auth.derive_cra_key(
+            password, challenge['salt'], challenge['iterations'], challenge['keylen']
+        )
+        digest = hmac.digest(key, challenge['challenge'].encode(), 'sha256')
+        return base64.b64encode(digest).decode()
+
+    return sign
+
+
+def sign_by_key(private_key):
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.from_private_bytes(private_key)
+
+    def sign(challenge):
+        message = bytes.fromhex(challenge['challenge'])
+        return key.sign(message).hex() + message.hex()
+
+    return sign, {'pubkey': key.public_key().public_bytes_raw().hex()}
+
+
+def test_authentication(start):
+    pytest.importorskip('cryptography', reason='cryptography is not installed')
+    pytest.importorskip('argon2', reason='argon2-cffi is not installed')
+    example = start('authentication.py')
+    key, key_extra = sign_by_key(b'\x0a' * 32)
+    other_key, other_extra = sign_by_key(b'\x0b' * 32)
+    for realm, method, right, wrong, extra, wrong_extra in (
+        ('tickets', 'ticket', lambda _: 't-1843', lambda _: 't-1952', {}, {}),
+        ('passwords', 'wampcra', sign_by_password('analytical'), sign_by_password('cobol'), {}, {}),
+        ('keys', 'cryptosign', key, other_key, key_extra, other_extra),
+    ):
+        with example.connect() as websocket:
+            welcome = sign_in(websocket, realm, 'ada', method, right, **extra)
+            assert welcome[0] == WELCOME
+            assert (welcome[2]['authid'], welcome[2]['authrole']) == ('ada', 'author')
+            assert exchange(websocket, [CALL, 1, {}, 'who_am_i']) == [RESULT, 1, {}, ['ada']]
+        with example.connect() as websocket:
+            abort = sign_in(websocket, realm, 'ada', method, wrong, **wrong_extra)
+            assert (abort[0], abort[2]) == (ABORT, 'wamp.error.authentication_failed')
+    # The real client for it is in tests/interop.
+    with example.connect() as websocket:
+        abort = sign_in(websocket, 'scram', 'ada', 'scram', lambda _: 'guess', nonce='bm9uY2U=')
+        assert (abort[0], abort[2]) == (ABORT, 'wamp.error.authentication_failed')
 
 
 def test_progress(start):

@@ -47,6 +47,10 @@ cdef size_t cut_text(bytes text, size_t limit) noexcept:
     return size
 
 
+def _raise_in_loop(error):
+    raise error
+
+
 cdef class WebSocketTransport(Outlet):
     """A server's side of one WebSocket connection; subclasses say what a message means.
 
@@ -116,7 +120,12 @@ cdef class WebSocketTransport(Outlet):
         return self.hub.view
 
     def buffer_updated(self, Py_ssize_t size):
-        self.process(self.hub.buffer, <size_t> size)
+        try:
+            self.process(self.hub.buffer, <size_t> size)
+        except (KeyboardInterrupt, SystemExit) as error:
+            # A handler ends the program in its first step. asyncio would let that through, but uvloop would take it
+            # for a failure of this connection and go on.
+            self.hub.loop.call_soon(_raise_in_loop, error)
 
     def eof_received(self):
         # A peer that ends its half is gone. The loop closes the transport once what was written before is out, which

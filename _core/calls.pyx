@@ -13,8 +13,8 @@ from .plans cimport CallPlan
 from .routes cimport RouteTable
 from .sessions cimport SessionCore
 from .states cimport STATE_CLOSING
-from .steps cimport Steps
-from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError
+from .steps cimport STEPS_NEW, Steps
+from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
 
 cdef extern from "Python.h":
     bint PyCoro_CheckExact(object candidate) noexcept
@@ -29,32 +29,42 @@ cdef class CallRules:
     - interpret(value) -> an RPCResult or RPCErrorResult for a value that a procedure returned
     - stream(call, iterator) -> a coroutine that sends the progress and the end of an async iterator; what it
       returns is the answer where it has not sent one
+    - handler(request): called in place of the routes' procedures; what it returns or yields are results, not
+      plain values
+    - convert_names(kwargs) -> the keyword arguments that a procedure gets
     """
 
-    def __init__(self, RouteTable routes not None, dict factories not None, make_request, interpret, stream):
+    def __init__(
+        self, RouteTable routes not None, dict factories not None, make_request, interpret, stream, *, handler=None,
+        convert_names=None,
+    ):
         self.routes = routes
         self.factories = factories
         self.make_request = make_request
         self.interpret = interpret
         self.stream = stream
+        self.handler = handler
+        self.convert_names = convert_names
 
 
 cdef class Call(Steps):
     """A CALL being answered."""
 
+    cdef object advance(self, object value, object error):
+        if self.phase == STEPS_NEW and error is not None and not isinstance(error, GeneratorExit):
+            # A task that is cancelled before its first step owes the caller an answer all the same.
+            self.thrown_early = error
+            error = None
+        return Steps.advance(self, value, error)
+
     cdef object begin(self):
-        cdef CallPlan plan
+        if self.thrown_early is not None:
+            return self.raised(self.thrown_early)
         try:
-            target = self.rules.routes.find(self.uri)
-            if target is None:
-                return self.answer_error('wamp.error.no_such_procedure', (), {
-                    'message': f'There is no procedure {self.uri}.'})
-            plan = <CallPlan?> target
-            request = None
-            if plan.wants_request:
-                request = self.rules.make_request(
-                    self.request_id, self.session, self.uri, self.args, self.kwargs, self.options)
-            invocation = plan.invoke(self.session, request, self.args, self.kwargs, self.rules.factories)
+            if self.rules.handler is not None:
+                invocation = self.rules.handler(self.make_request())
+            else:
+                invocation = self.invoke()
         except InvalidArgumentError as error:
             return self.answer_error('wamp.error.invalid_argument', (), {'message': str(error)})
         except BaseException as error:
@@ -68,6 +78,23 @@ cdef class Call(Steps):
             return self.raised(TypeError("object NoneType can't be used in 'await' expression"))
         return invocation
 
+    cdef object invoke(self):
+        """Call the procedure and return what it returns: an awaitable or an async iterator, as a rule."""
+        cdef CallPlan plan
+        target = self.rules.routes.find(self.uri)
+        if target is None:
+            raise NoSuchRouteError(f'There is no procedure {self.uri}.')
+        plan = <CallPlan?> target
+        request = self.make_request() if plan.wants_request else None
+        kwargs = self.kwargs
+        if kwargs and self.rules.convert_names is not None:
+            kwargs = self.rules.convert_names(kwargs)
+        return plan.invoke(self.session, request, self.args, kwargs, self.rules.factories)
+
+    cdef object make_request(self):
+        return self.rules.make_request(
+            self.request_id, self.session, self.uri, self.args, self.kwargs, self.options)
+
     cdef object returned(self, object value):
         if self.stage == CALL_HANDLING:
             return self.answer_value(value)
@@ -76,18 +103,21 @@ cdef class Call(Steps):
         return None
 
     cdef object raised(self, object error):
-        if isinstance(error, (GeneratorExit, KeyboardInterrupt, SystemExit)):
+        if self.closing or isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
         if self.cancellation is not None:
             raise self.cancellation
-        if isinstance(error, Exception):
-            if self.stage == CALL_HANDLING:
-                if isinstance(error, ConnectionClosed) and self.session.state >= STATE_CLOSING:
-                    # The session ended under a procedure that sends.
-                    return self.reply_failed(error)
-                logger.error('Exception from call handler for procedure %s', self.uri, exc_info=error)
-                return self.answer_error('wamp.error.runtime_error', None, None)
-            return self.reply_failed(error)
+        # GeneratorExit: nobody is throwing this coroutine away, so it is an error like others.
+        if isinstance(error, (Exception, GeneratorExit)):
+            if self.stage != CALL_HANDLING:
+                return self.reply_failed(error)
+            if isinstance(error, ConnectionClosed) and self.session.state >= STATE_CLOSING:
+                # The session ended under a procedure that sends.
+                return self.reply_failed(error)
+            if isinstance(error, NoSuchRouteError):
+                return self.answer_error('wamp.error.no_such_procedure', (), {'message': str(error)})
+            logger.error('Exception from call handler for procedure %s', self.uri, exc_info=error)
+            return self.answer_error('wamp.error.runtime_error', None, None)
         if self.stage == CALL_HANDLING:
             # The task is being cancelled. The caller is told, and the cancellation goes on its way.
             self.cancellation = error
@@ -110,6 +140,8 @@ cdef class Call(Steps):
     cdef object answer_value(self, object value):
         """Answer with what the procedure returned."""
         cdef type kind = type(value)
+        if self.rules.handler is not None:
+            return self.answer_interpreted(value)
         if value is None:
             return self.answer_result(None, None)
         if kind is str or kind is int or kind is dict or kind is float or kind is bool or kind is bytes:
@@ -118,6 +150,9 @@ cdef class Call(Steps):
             return self.answer_result((value,), None)
         if kind is list or kind is tuple:
             return self.answer_result(value, None)
+        return self.answer_interpreted(value)
+
+    cdef object answer_interpreted(self, object value):
         try:
             result = self.rules.interpret(value)
             is_error = hasattr(result, 'error_uri')
@@ -181,3 +216,7 @@ cdef Call new_call(SessionCore session, CallRules rules, object message):
     call.args = message[4] if size > 4 else ()
     call.kwargs = message[5] if size > 5 else None
     return call
+
+
+def answer_call(SessionCore session not None, CallRules rules not None, message):
+    return new_call(session, rules, message)

@@ -161,6 +161,7 @@ cdef class Steps:
             close = getattr(self.inner, 'close', None)
             if close is not None:
                 close()
+            self.closing = True
             return None
         return getattr(self.inner, 'throw', None)
 

@@ -53,7 +53,7 @@ from .realm import (
     warn_of_old_name,
 )
 from .rpc import RPCHandler as RPCHandler
-from .rpc import RPCRouter
+from .rpc import rules_for
 from .session import WAMPSession, counts_as_error
 
 if TYPE_CHECKING:
@@ -167,14 +167,8 @@ class Application(DefaultRealmSettings):
             return realm._dispatch[1]
         delegated = set(self._delegated_codes())
         call_rules = None
-        router = getattr(calls, '__self__', None)
-        if (
-            rpc_handler is default_protocol_rpc_handler
-            and getattr(calls, '__func__', None) is RPCRouter.handle_rpc_call
-            and isinstance(router, RPCRouter)
-            and not router.camel_snake_conversion
-        ):
-            call_rules = router.call_rules
+        if rpc_handler is default_protocol_rpc_handler:
+            call_rules = rules_for(calls)
             delegated.discard(CALL)
         dispatch = Dispatch(
             call_rules,

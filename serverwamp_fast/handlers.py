@@ -1,6 +1,6 @@
 """What is done with each request of a client, where the application has not put a function of its own in place.
 
-Calls come here only where something has been overridden; see the core's `calls` for the usual way.
+Calls come here only where the application handles them by a function of its own that passes them on.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+from ._core.calls import answer_call
+from ._core.messages import CALL
 from .errors import ConnectionClosed, NoPatternRouteError, NoSuchRouteError, NoSuchSubscription
 from .events import SubscribeError, TopicsRouter, takes_match
 from .protocol import (
@@ -16,12 +18,10 @@ from .protocol import (
     WAMPRPCRequest,
     WAMPSubscribeRequest,
     WAMPUnsubscribeRequest,
-    call_error_response_msg,
-    call_result_response_msg,
     subscribe_error_response_msg,
     unsubscribe_error_response_msg,
 )
-from .rpc import RPCErrorResult, RPCProgressReport, close_iterator, make_request
+from .rpc import close_iterator, rules_for
 from .session import WAMPSession, counts_as_error
 
 logger = logging.getLogger('serverwamp_fast.application')
@@ -30,72 +30,12 @@ logger = logging.getLogger('serverwamp_fast.application')
 async def default_protocol_rpc_handler(request: WAMPRPCRequest, session: WAMPSession) -> None:
     """Answer a CALL by way of the realm's handle_rpc_call, with exactly one RESULT or ERROR.
 
-    Raises ConnectionClosed when the client has left.
+    It is what the core does where nothing has been overridden. Doesn't raise when the client has left.
     """
-    try:
-        result = await _find_result(request, session)
-    except (GeneratorExit, KeyboardInterrupt, SystemExit):
-        raise
-    except NoSuchRouteError as error:
-        result = RPCErrorResult('wamp.error.no_such_procedure', kwargs={'message': str(error)})
-    except Exception as error:
-        if isinstance(error, ConnectionClosed) and not session.is_open:
-            raise
-        logger.exception('Exception from call handler for procedure %s', request.uri)
-        result = RPCErrorResult()
-    except BaseException:
-        # The task is being cancelled. The caller is told, and the cancellation goes on its way.
-        await session.send_raw(call_error_response_msg(request, 'wamp.error.canceled'))
-        raise
-    try:
-        await _send_answer(request, session, result)
-    except ConnectionClosed:
-        raise
-    except Exception as error:
-        logger.error('The answer of procedure %s could not be sent: %s', request.uri, error)
-        await session.send_raw(call_error_response_msg(request, 'wamp.error.runtime_error'))
-
-
-async def _find_result(request: WAMPRPCRequest, session: WAMPSession) -> Any:
-    """Return what the realm's handle_rpc_call makes of a CALL, when its progress has been reported."""
-    rpc_request = make_request(
-        request.request_id, session, request.uri, request.args, request.kwargs, request.options
-    )
-    invocation = session.realm.handle_rpc_call(rpc_request)
-    if isinstance(invocation, AsyncIterator):
-        return await _report_progress(request, session, invocation, rpc_request.receive_progress)
-    return await invocation
-
-
-async def _report_progress(
-    request: WAMPRPCRequest, session: WAMPSession, results: AsyncIterator[Any], is_wanted: bool
-) -> Any:
-    """Send the progress reports among a handler's results, and return the first result that is none."""
-    try:
-        async for result in results:
-            if not isinstance(result, RPCProgressReport):
-                return result
-            if not is_wanted:
-                continue
-            try:
-                await session.send_raw(
-                    call_result_response_msg(request, result.args, result.kwargs, progress=True)
-                )
-            except ConnectionClosed:
-                # The answer will meet the same, and nobody reads it.
-                return RPCErrorResult()
-    finally:
-        await close_iterator(results)
-    logger.error('Call handler for procedure %s ended without a result.', request.uri)
-    return RPCErrorResult()
-
-
-async def _send_answer(request: WAMPRPCRequest, session: WAMPSession, result: Any) -> None:
-    if isinstance(result, RPCErrorResult):
-        msg = call_error_response_msg(request, result.error_uri, result.args, result.kwargs)
-    else:
-        msg = call_result_response_msg(request, result.args, result.kwargs)
-    await session.send_raw(msg)
+    message = (
+        CALL, request.request_id, request.options, request.uri, request.args, request.kwargs,
+    )  # fmt: skip
+    await answer_call(session, rules_for(session.realm.handle_rpc_call), message)
 
 
 async def default_protocol_goodbye_handler(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._core.calls import Call, CallRules
 from ._core.plans import CallPlan
+from ._core.routes import RouteTable
 from .errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
 from .helpers import camel_to_snake
 from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, exact_str
@@ -165,13 +166,45 @@ async def close_iterator(iterator: AsyncIterator[Any]) -> None:
         await aclose()
 
 
+def expect_result(value: Any) -> RPCResult | RPCErrorResult:
+    """Return what a function in place of the routes returned or yielded. Raises TypeError if it is no result."""
+    if isinstance(value, (RPCResult, RPCErrorResult)):
+        return value
+    raise TypeError(
+        f'The function that handles all calls returned {type(value).__name__}. Return an RPCResult or an '
+        f'RPCErrorResult.'
+    )
+
+
+def convert_names(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments that came in camelCase by their names in snake_case."""
+    return {camel_to_snake(name): value for name, value in kwargs.items()}
+
+
+def rules_for(handler: RPCHandler) -> CallRules:
+    """Return how calls are answered by a realm's handle_rpc_call: by its routes, or by a function in their place."""
+    router = getattr(handler, '__self__', None)
+    if (
+        isinstance(router, RPCRouter)
+        and getattr(handler, '__func__', None) is RPCRouter.handle_rpc_call
+    ):
+        return router.call_rules
+    return CallRules(RouteTable(), {}, make_request, expect_result, stream_results, handler=handler)
+
+
 class RPCRouter(URIsRouter):
     """Routes calls to procedures."""
 
-    def __init__(self, camel_snake_conversion: bool = False) -> None:
-        super().__init__(camel_snake_conversion)
-        self.call_rules = CallRules(
-            self.table, self.default_arg_factories, make_request, interpret, stream_results
+    @property
+    def call_rules(self) -> CallRules:
+        """How the core answers calls by these routes, as handle_rpc_call() does."""
+        return CallRules(
+            self.table,
+            self.default_arg_factories,
+            make_request,
+            interpret,
+            stream_results,
+            convert_names=convert_names if self.camel_snake_conversion else None,
         )
 
     def _target(self, handler: Handler) -> CallPlan:
@@ -186,13 +219,13 @@ class RPCRouter(URIsRouter):
     ) -> AsyncGenerator[RPCResult | RPCErrorResult, None]:
         """Call the request's procedure and yield its progress and its result.
 
-        This is how calls go where something has been overridden; otherwise the core does the same without the
-        objects. Raises NoSuchRouteError, and what the procedure raises.
+        For functions that stand in place of the routes and pass calls on to them; otherwise the core does the
+        same without the objects. Raises NoSuchRouteError, and what the procedure raises.
         """
         plan: CallPlan = self.table.resolve(exact_str(rpc_request.uri))
         kwargs = rpc_request.kwargs
         if self.camel_snake_conversion:
-            kwargs = {camel_to_snake(name): value for name, value in kwargs.items()}
+            kwargs = convert_names(kwargs)
         try:
             invocation = plan.call(
                 rpc_request.session, rpc_request, rpc_request.args, kwargs, self.default_arg_factories
@@ -201,7 +234,11 @@ class RPCRouter(URIsRouter):
             yield RPCErrorResult('wamp.error.invalid_argument', kwargs={'message': str(error)})
             return
         if not isinstance(invocation, AsyncIterator):
-            yield interpret(await invocation)
+            result = interpret(await invocation)
+            # What is returned is the end, whatever it calls itself.
+            if isinstance(result, RPCProgressReport):
+                result = RPCResult(result.args, result.kwargs)
+            yield result
             return
         try:
             async for value in invocation:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import logging
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import anyio
 import pytest
 import trio
 from awaitables import ACTS, KINDS, SCRIPTS, Script, perform, play
-from calling import CANCELED, call_in, make_call, raise_late, return_something
+from calling import CANCELED, RUNTIME_ERROR, call_in, make_call, raise_late, return_something
 from conftest import LoopRunner
 from doubles import NativeClient, RecordingConnection, open_session
 from hypothesis import given, settings
@@ -129,7 +130,46 @@ def test_a_procedure_that_awaits_what_was_cancelled(run: LoopRunner) -> None:
     run(main())
 
 
-@pytest.mark.parametrize('end', [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_cancelled_before_the_first_step(run: LoopRunner) -> None:
+    async def main() -> None:
+        connection = RecordingConnection()
+        task = start(run, return_something, connection)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert connection.sent == [CANCELED]
+
+    run(main())
+
+
+def test_something_else_before_the_first_step(caplog: pytest.LogCaptureFixture) -> None:
+    connection = RecordingConnection()
+    with pytest.raises(StopIteration):
+        make_call(return_something, connection).throw(LookupError('early'))
+    assert connection.sent == [RUNTIME_ERROR]
+    assert 'LookupError: early' in caplog.text
+    for end in KeyboardInterrupt, SystemExit, GeneratorExit:
+        connection = RecordingConnection()
+        with pytest.raises(end):
+            make_call(return_something, connection).throw(end)
+        assert connection.sent == []
+
+
+def test_a_procedure_that_raises_generator_exit(caplog: pytest.LogCaptureFixture) -> None:
+    async def procedure() -> None:
+        raise GeneratorExit
+
+    def at_once() -> None:
+        raise GeneratorExit
+
+    for raising in procedure, at_once:
+        connection = RecordingConnection()
+        drive(make_call(raising, connection))
+        assert connection.sent == [RUNTIME_ERROR]
+    assert [record.levelname for record in caplog.records] == ['ERROR'] * 2
+
+
+@pytest.mark.parametrize('end', [KeyboardInterrupt, SystemExit])
 def test_the_end_of_the_program_is_not_answered(end: type[BaseException]) -> None:
     async def procedure() -> None:
         raise end
@@ -190,21 +230,29 @@ def test_closed() -> None:
 # ---- As if it were written in Python -------------------------------------------------------------
 
 
+def is_thrown_away(error: BaseException) -> bool:
+    """Whether the coroutine is being closed; a GeneratorExit of the scripts themselves is an error like others."""
+    return isinstance(error, GeneratorExit) and str(error) != 'the end'
+
+
 async def call_by_async_def(procedure: Callable[[], Any], send: Callable[[str], Any]) -> None:
     """What a Call does."""
     try:
         await procedure()
-    except (GeneratorExit, KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit):
         raise
-    except Exception:
+    except (Exception, GeneratorExit) as error:
+        if is_thrown_away(error):
+            raise
         answer = 'error'
     except BaseException as cancellation:
         try:
             await send('canceled')
-        except (GeneratorExit, KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:
-            pass
+        except BaseException as error:
+            if is_thrown_away(error):
+                raise
         raise cancellation from None
     else:
         answer = 'result'
@@ -212,9 +260,40 @@ async def call_by_async_def(procedure: Callable[[], Any], send: Callable[[str], 
         await send(answer)
     except ConnectionClosed:
         return
-    except Exception:
-        with contextlib.suppress(Exception):
+    except (Exception, GeneratorExit) as error:
+        if is_thrown_away(error):
+            raise
+        try:
             await send('error')
+        except (Exception, GeneratorExit) as second:
+            if is_thrown_away(second):
+                raise
+
+
+class Early:
+    """`call_by_async_def`, for which what is thrown in before its first step is raised by the procedure."""
+
+    def __init__(self, procedure: Callable[[], Any], send: Callable[[str], Any]) -> None:
+        self.send_answer = send
+        self.coroutine = call_by_async_def(procedure, send)
+
+    def send(self, value: Any) -> Any:
+        return self.coroutine.send(value)
+
+    def throw(self, kind: Any, *rest: Any) -> Any:
+        error = rest[0] if rest else kind() if isinstance(kind, type) else kind
+        if inspect.getcoroutinestate(self.coroutine) != 'CORO_CREATED' or isinstance(error, GeneratorExit):
+            return self.coroutine.throw(kind, *rest)
+
+        def raise_early() -> None:
+            raise error
+
+        self.coroutine.close()
+        self.coroutine = call_by_async_def(raise_early, self.send_answer)
+        return self.coroutine.send(None)
+
+    def close(self) -> None:
+        self.coroutine.close()
 
 
 NAMES = {
@@ -238,7 +317,7 @@ def test_behaves_as_async_def(scripts: list[Script], acts: list[tuple[str, Any]]
     logging.disable()
     try:
         found = observe(by_hand, scripts, acts)
-        expected = observe(call_by_async_def, scripts, acts)
+        expected = observe(Early, scripts, acts)
     finally:
         logging.disable(logging.NOTSET)
     assert found == expected

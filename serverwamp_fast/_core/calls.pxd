@@ -13,6 +13,8 @@ cdef class CallRules:
     cdef object make_request
     cdef object interpret
     cdef object stream
+    cdef object handler
+    cdef object convert_names
 
 cdef class Call(Steps):
     cdef SessionCore session
@@ -23,10 +25,14 @@ cdef class Call(Steps):
     cdef object args
     cdef object kwargs
     cdef object cancellation    # the CancelledError to raise once the caller has been told
+    cdef object thrown_early    # what was thrown in before the first step
     cdef CallStage stage
 
+    cdef object invoke(self)
+    cdef object make_request(self)
     cdef object reply_failed(self, object error)
     cdef object answer_value(self, object value)
+    cdef object answer_interpreted(self, object value)
     cdef object answer_result(self, object args, object kwargs)
     cdef object answer_error(self, object uri, object args, object kwargs)
     cdef object send_error(self, object uri, object args, object kwargs)

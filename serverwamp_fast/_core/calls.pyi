@@ -2,6 +2,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from .routes import RouteTable
+from .sessions import SessionCore
 from .steps import Steps
 
 class CallRules:
@@ -11,6 +12,9 @@ class CallRules:
     - interpret(value) -> an RPCResult or RPCErrorResult for a value that a procedure returned
     - stream(call, iterator) -> a coroutine that sends the progress and the end of an async iterator; what it
       returns is the answer where it has not sent one
+    - handler(request): called in place of the routes' procedures; what it returns or yields are results, not
+      plain values
+    - convert_names(kwargs) -> the keyword arguments that a procedure gets
     """
 
     def __init__(
@@ -20,6 +24,9 @@ class CallRules:
         make_request: Callable[..., Any],
         interpret: Callable[[Any], Any],
         stream: Callable[..., Awaitable[Any]],
+        *,
+        handler: Callable[[Any], Any] | None = None,
+        convert_names: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
     ) -> None: ...
 
 class Call(Steps):
@@ -39,3 +46,6 @@ class Call(Steps):
 
         Raises ConnectionClosed, and SerializationError where the report has no form on the wire.
         """
+
+def answer_call(session: SessionCore, rules: CallRules, message: Sequence[Any]) -> Call:
+    """Return the Call that answers a CALL message, which has been checked."""

@@ -9,6 +9,7 @@ cdef object await_iterator(object awaitable)
 cdef class Steps:
     cdef object inner       # the iterator being driven
     cdef StepsPhase phase
+    cdef bint closing       # GeneratorExit was thrown in: the coroutine is being thrown away
 
     cdef object begin(self)
     cdef object returned(self, object value)

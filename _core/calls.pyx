@@ -3,6 +3,9 @@
 A `Call` is a coroutine: whoever drives the session runs it as a task, so that the procedure sees a task of its
 own. Whatever happens in there, exactly one RESULT or ERROR leaves (WAMP BP, "Calling"); only when the client
 has left is there nobody to answer.
+
+A call that is not finished in its first step is listed in its session, where CANCEL, the later CALLs of a
+progressive call and its timeout find it. Who drives the session says by `hold()` how its task is cancelled.
 """
 
 import logging
@@ -13,13 +16,20 @@ from .plans cimport CallPlan
 from .routes cimport RouteTable
 from .sessions cimport SessionCore
 from .states cimport STATE_CLOSING
-from .steps cimport STEPS_NEW, Steps
+from .steps cimport STEPS_DONE, STEPS_NEW, Steps
 from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
 
 cdef extern from "Python.h":
     bint PyCoro_CheckExact(object candidate) noexcept
 
 logger = logging.getLogger('serverwamp_fast.rpc')
+
+cdef long long MAX_TIMEOUT = 1 << 53
+
+cdef enum:
+    ABANDONED_LIMIT = 256   # ids of progressive calls whose last CALL is awaited, only to be dropped
+
+cdef object NEW_CALL = object()
 
 
 cdef class CallRules:
@@ -55,16 +65,30 @@ cdef class Call(Steps):
             # A task that is cancelled before its first step owes the caller an answer all the same.
             self.thrown_early = error
             error = None
-        return Steps.advance(self, value, error)
+        if not self.is_listed:
+            return Steps.advance(self, value, error)
+        try:
+            return Steps.advance(self, value, error)
+        finally:
+            if self.phase == STEPS_DONE:
+                self.delist()
 
     cdef object begin(self):
+        cdef CallPlan plan
         if self.thrown_early is not None:
             return self.raised(self.thrown_early)
+        if self.refusal is not None:
+            return self.answer_error(self.refusal[0], (), {'message': self.refusal[1]})
         try:
             if self.rules.handler is not None:
                 invocation = self.rules.handler(self.make_request())
             else:
-                invocation = self.invoke()
+                plan = self.find_plan()
+                if self.inputs is not None and not plan.wants_request:
+                    # WAMP AP, "Ignoring Progressive Call Invocations".
+                    return self.answer_error('wamp.error.feature_not_supported', (), {
+                        'message': f'Procedure {self.uri} takes no progressive call invocations.'})
+                invocation = self.invoke(plan)
         except InvalidArgumentError as error:
             return self.answer_error('wamp.error.invalid_argument', (), {'message': str(error)})
         except BaseException as error:
@@ -78,13 +102,14 @@ cdef class Call(Steps):
             return self.raised(TypeError("object NoneType can't be used in 'await' expression"))
         return invocation
 
-    cdef object invoke(self):
-        """Call the procedure and return what it returns: an awaitable or an async iterator, as a rule."""
-        cdef CallPlan plan
+    cdef CallPlan find_plan(self):
         target = self.rules.routes.find(self.uri)
         if target is None:
             raise NoSuchRouteError(f'There is no procedure {self.uri}.')
-        plan = <CallPlan?> target
+        return <CallPlan?> target
+
+    cdef object invoke(self, CallPlan plan):
+        """Call the procedure and return what it returns: an awaitable or an async iterator, as a rule."""
         request = self.make_request() if plan.wants_request else None
         kwargs = self.kwargs
         if kwargs and self.rules.convert_names is not None:
@@ -92,8 +117,11 @@ cdef class Call(Steps):
         return plan.invoke(self.session, request, self.args, kwargs, self.rules.factories)
 
     cdef object make_request(self):
+        if self.inputs is None:
+            return self.rules.make_request(
+                self.request_id, self.session, self.uri, self.args, self.kwargs, self.options)
         return self.rules.make_request(
-            self.request_id, self.session, self.uri, self.args, self.kwargs, self.options)
+            self.request_id, self.session, self.uri, self.args, self.kwargs, self.options, self.inputs)
 
     cdef object returned(self, object value):
         if self.stage == CALL_HANDLING:
@@ -109,6 +137,10 @@ cdef class Call(Steps):
             raise self.cancellation
         # GeneratorExit: nobody is throwing this coroutine away, so it is an error like others.
         if isinstance(error, (Exception, GeneratorExit)):
+            if self.stage == CALL_GIVEN_UP:
+                if not isinstance(error, ConnectionClosed):
+                    logger.error('Exception from call handler for procedure %s', self.uri, exc_info=error)
+                return None
             if self.stage != CALL_HANDLING:
                 return self.reply_failed(error)
             if isinstance(error, ConnectionClosed) and self.session.state >= STATE_CLOSING:
@@ -126,6 +158,14 @@ cdef class Call(Steps):
                 return awaitable
         raise error
 
+    cdef object shielded(self, object awaitable):
+        """Return an awaitable that does the same in a task that is cancelled for good, as trio's are."""
+        cdef Call outer = self if self.outer is None else self.outer
+        if awaitable is None or not outer.is_killed:
+            return awaitable
+        support = self.session.dispatch.support
+        return awaitable if support is None else support.shield(_hand_over, awaitable)
+
     cdef object reply_failed(self, object error):
         """The answer could not be sent: say so to the caller if that's possible, and to the log."""
         if isinstance(error, ConnectionClosed):
@@ -135,6 +175,9 @@ cdef class Call(Steps):
         if self.stage == CALL_APOLOGIZING or self.cancellation is not None:
             return None
         self.stage = CALL_APOLOGIZING
+        if isinstance(self.outer, OwnCall) and self.outer.stage != CALL_GIVEN_UP:
+            # What it counts as its answer did not leave.
+            (<OwnCall> self.outer).is_answered = False
         return self.send_error('wamp.error.runtime_error', None, None)
 
     cdef object answer_value(self, object value):
@@ -167,7 +210,7 @@ cdef class Call(Steps):
     cdef object answer_result(self, object args, object kwargs):
         self.stage = CALL_REPLYING
         try:
-            return self.session.emit_result(self.request_id, False, args, kwargs)
+            return self.shielded(self.session.emit_result(self.request_id, False, args, kwargs))
         except Exception as error:
             return self.reply_failed(error)
 
@@ -177,7 +220,7 @@ cdef class Call(Steps):
 
     cdef object send_error(self, object uri, object args, object kwargs):
         try:
-            return self.session.emit_error(CALL, self.request_id, uri, args, kwargs)
+            return self.shielded(self.session.emit_error(CALL, self.request_id, uri, args, kwargs))
         except Exception as error:
             return self.reply_failed(error)
 
@@ -188,11 +231,11 @@ cdef class Call(Steps):
     @property
     def wants_progress(self):
         """Whether the caller asked for progressive results (WAMP AP, "Progressive Call Results")."""
-        return self.options.get('receive_progress') is True
+        return self.stage != CALL_GIVEN_UP and self.options.get('receive_progress') is True
 
     def answer(self, value):
         """Send what the procedure ended with as RESULT or ERROR; returns what report() returns. Doesn't raise."""
-        return self.answer_value(value)
+        return None if self.stage == CALL_GIVEN_UP else self.answer_value(value)
 
     def report(self, args, kwargs):
         """Send a progress report; returns None when it is on its way, else an awaitable that sends it.
@@ -201,13 +244,152 @@ cdef class Call(Steps):
         """
         return self.session.emit_result(self.request_id, True, args, kwargs)
 
+    # While it runs
 
-cdef Call new_call(SessionCore session, CallRules rules, object message):
-    """Return the Call for a checked CALL message."""
-    cdef Call call = Call.__new__(Call)
+    @property
+    def has_timeout(self):
+        return self.timeout > 0
+
+    cdef int read_options(self) except -1:
+        """Read what CALL.Options ask of the server itself."""
+        timeout = self.options.get('timeout')
+        if timeout is None:
+            return 0
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= MAX_TIMEOUT \
+                or timeout != int(timeout):
+            self.refusal = ('wamp.error.invalid_argument', 'CALL.Options.timeout is not a number of milliseconds.')
+        else:
+            self.timeout = timeout / 1000.0
+        return 0
+
+    cdef int open_inputs(self, object open_inputs) except -1:
+        """Take in this call's later CALLs (WAMP AP, "Progressive Call Invocations")."""
+        self.inputs = open_inputs(self.args, self.kwargs)
+        return self.enlist()
+
+    cdef int enlist(self) except -1:
+        cdef SessionCore session = self.session
+        if session.calls is None:
+            session.calls = {}
+        session.calls[self.request_id] = self
+        self.is_listed = True
+        return 0
+
+    cdef int delist(self) except -1:
+        """The call is over."""
+        cdef SessionCore session = self.session
+        self.is_listed = False
+        self.cancel = None
+        if session.calls is not None and session.calls.get(self.request_id) is self:
+            del session.calls[self.request_id]
+            if not session.calls:
+                session.calls = None
+        if self.stop_timer is not None:
+            self.stop_timer()
+            self.stop_timer = None
+        if self.inputs is not None:
+            self.inputs.end()
+            if not self.has_all_inputs:
+                self.abandon_inputs()
+        return 0
+
+    def abandon_inputs(self):
+        """Remember to drop the CALLs that the caller sent before it saw the answer, the last one included."""
+        cdef SessionCore session = self.session
+        if session.abandoned is None:
+            session.abandoned = {}
+        session.abandoned[self.request_id] = None
+        if len(session.abandoned) > ABANDONED_LIMIT:
+            del session.abandoned[next(iter(session.abandoned))]
+
+    cdef int hold(self, object cancel) except -1:
+        """The call's task has not ended yet; `cancel` cancels it."""
+        self.cancel = cancel
+        if not self.is_listed:
+            self.enlist()
+        if self.timeout > 0 and self.stop_timer is None and self.session.dispatch.support is not None:
+            self.stop_timer = self.session.dispatch.support.call_later(self.timeout, self.expire)
+        return 0
+
+    def expire(self):
+        """Return an awaitable that ends the call because of its timeout (WAMP AP, "Call Timeouts")."""
+        return Expiry(self)
+
+    def caller_left(self):
+        """The session is over. The procedure may go on, but nothing more comes in."""
+        if self.inputs is not None:
+            self.inputs.end()
+
+    def drops(self, is_final):
+        """Whether a RESULT or ERROR that somebody sends for this call by himself must not leave."""
+        return False
+
+    cdef object end_early(self, object uri, bint kills):
+        """Answer with ERROR while the procedure runs; with `kills` cancel its task. Returns what emit() does."""
+        cdef object awaitable = None
+        try:
+            awaitable = self.session.emit_error(CALL, self.request_id, uri, None, None)
+        except ConnectionClosed:
+            # The client has left. The task is cancelled all the same.
+            pass
+        self.stage = CALL_GIVEN_UP
+        if self.inputs is not None:
+            self.inputs.end()
+        if kills and not self.is_killed and self.cancel is not None:
+            self.cancel()
+        return awaitable
+
+
+cdef class OwnCall(Call):
+    """A CALL that is handled by a function of the application, which answers as it likes.
+
+    The session asks drops() about the answers, so that none follows one that has been given on CANCEL.
+    """
+
+    cdef object begin(self):
+        if self.thrown_early is not None:
+            return self.raised(self.thrown_early)
+        if self.refusal is not None:
+            return self.answer_error(self.refusal[0], (), {'message': self.refusal[1]})
+        return self.delegate(self.session, self.message)
+
+    cdef object returned(self, object value):
+        if self.is_killed and self.stage == CALL_HANDLING:
+            return self.answer_error('wamp.error.canceled', None, None)
+        if self.cancellation is not None:
+            raise self.cancellation
+        return None
+
+    def drops(self, is_final):
+        if self.is_answered:
+            return True
+        if is_final:
+            self.is_answered = True
+            if self.stage == CALL_HANDLING:
+                self.stage = CALL_REPLYING
+        return False
+
+
+cdef class Expiry(Steps):
+    """The end of a call whose time is up."""
+
+    def __cinit__(self, Call call not None):
+        self.call = call
+
+    cdef object begin(self):
+        if self.call.stage != CALL_HANDLING:
+            return None
+        return self.call.end_early('wamp.error.timeout', True)
+
+    cdef object raised(self, object error):
+        if isinstance(error, ConnectionClosed):
+            return None
+        raise error
+
+
+cdef int fill_call(Call call, SessionCore session, object message) except -1:
     cdef Py_ssize_t size = len(message)
     call.session = session
-    call.rules = rules
     call.request_id = message[1]
     call.options = message[2]
     uri = message[3]
@@ -215,8 +397,94 @@ cdef Call new_call(SessionCore session, CallRules rules, object message):
     call.uri = uri if type(uri) is str else str.__str__(uri)
     call.args = message[4] if size > 4 else ()
     call.kwargs = message[5] if size > 5 else None
+    if call.options:
+        call.read_options()
+    return 0
+
+
+cdef Call new_call(SessionCore session, CallRules rules, object message):
+    """Return the Call for a checked CALL message."""
+    cdef Call call = Call.__new__(Call)
+    call.rules = rules
+    fill_call(call, session, message)
     return call
 
 
+cdef Call new_own_call(SessionCore session, object delegate, object message):
+    """Return the Call for a checked CALL message that `delegate(session, message)` handles."""
+    cdef OwnCall call = OwnCall.__new__(OwnCall)
+    call.delegate = delegate
+    call.message = message
+    fill_call(call, session, message)
+    # Its answers are looked at from the start.
+    session.watches_answers = True
+    call.enlist()
+    return call
+
+
+cdef bint is_progressive(object message) except -1:
+    """Return whether more CALLs of the same id follow a CALL (WAMP AP, "Progressive Call Invocations")."""
+    return message[2].get('progress') is True
+
+
+cdef object continue_call(SessionCore session, object message):
+    """Take a CALL that belongs to one before; return None or an awaitable for room, or NEW_CALL if it doesn't."""
+    cdef Call call
+    cdef bint is_last = not is_progressive(message)
+    found = None if session.calls is None else session.calls.get(message[1])
+    if found is not None:
+        call = <Call?> found
+        if call.inputs is None or call.has_all_inputs:
+            return NEW_CALL
+        if message[3] != call.uri:
+            return None
+        call.has_all_inputs = is_last
+        if call.stage != CALL_HANDLING:
+            return None
+        return call.inputs.put(
+            message[4] if len(message) > 4 else (), message[5] if len(message) > 5 else None, is_last)
+    if session.abandoned is None or message[1] not in session.abandoned:
+        return NEW_CALL
+    if is_last:
+        del session.abandoned[message[1]]
+        if not session.abandoned:
+            session.abandoned = None
+    return None
+
+
+cdef object cancel_call(SessionCore session, object message):
+    """Take a CANCEL (WAMP AP, "Call Canceling"): return None, or an awaitable that sends the answer."""
+    cdef Call call
+    found = None if session.calls is None else session.calls.get(message[1])
+    if found is None:
+        # It never was, or its answer is on the way.
+        return None
+    call = <Call?> found
+    if call.stage != CALL_HANDLING:
+        return None
+    mode = message[2].get('mode')
+    if mode == 'kill' and call.cancel is not None:
+        if not call.is_killed:
+            call.is_killed = True
+            call.cancel()
+        return None
+    return call.end_early('wamp.error.canceled', mode != 'skip')
+
+
 def answer_call(SessionCore session not None, CallRules rules not None, message):
-    return new_call(session, rules, message)
+    cdef Call call = new_call(session, rules, message)
+    found = None if session.calls is None else session.calls.get(call.request_id)
+    if found is not None:
+        # A function of the application handed on what it was given.
+        call.outer = <Call?> found
+        call.inputs = call.outer.inputs
+    return call
+
+
+def hold(work, cancel):
+    if isinstance(work, Call) and (<Call> work).phase != STEPS_DONE:
+        (<Call> work).hold(cancel)
+
+
+def _hand_over(awaitable):
+    return awaitable

@@ -6,9 +6,11 @@ coroutine to be started as a task, or an `InOrder` that must end before the next
 """
 
 from .broker cimport BrokerCore
-from .calls cimport CallRules, new_call
+from .calls cimport (
+    NEW_CALL, Call, CallRules, cancel_call, continue_call, is_progressive, new_call, new_own_call,
+)
 from .messages cimport (
-    ERROR, GOODBYE, PUBLISH, REGISTER, UNREGISTER, check_message, check_message_strictly,
+    CALL, ERROR, GOODBYE, PUBLISH, REGISTER, UNREGISTER, check_message, check_message_strictly,
 )
 from .sequences cimport RequestSequence, is_numbered
 from .sessions cimport SessionCore
@@ -35,18 +37,23 @@ cdef class Dispatch:
     - delegate(session, message) -> a coroutine that handles one request of a type in `delegated`
     - delegated: the message codes that have a handler
     - synchronize: whether every request is handled to its end before the next
+    - support: the AsyncSupport, for the timers of calls; without one, their timeouts are not kept
+    - open_inputs(args, kwargs) -> what takes the later CALLs of a progressive call, see RPCInputs; without it, they
+      are calls like others
     - strict_uris: whether URIs are held to the strict rules, and messages to their number of elements
     - strict_ids: whether request ids have to be in sequence
     """
 
     def __init__(
-        self, CallRules call_rules, delegate, delegated, bint synchronize, *, bint strict_uris=False,
-        bint strict_ids=False
+        self, CallRules call_rules, delegate, delegated, bint synchronize, support=None, open_inputs=None, *,
+        bint strict_uris=False, bint strict_ids=False
     ):
         self.call_rules = call_rules
         self.delegate = delegate
         self.delegated = frozenset(delegated)
         self.synchronize = synchronize
+        self.support = support
+        self.open_inputs = open_inputs
         self.strict_uris = strict_uris
         self.strict_ids = strict_ids
 
@@ -74,6 +81,9 @@ cdef object receive_message(SessionCore session, object message):
             raise
         if dispatch.strict_ids and is_numbered(error.request_type):
             take_request_id(session, error.request_type, error.request_id, message[2])
+        if error.request_type == CALL and session.calls is not None and error.request_id in session.calls:
+            # It may continue a progressive call, which has its own answer coming.
+            return None
         if error.request_type == PUBLISH and not is_acknowledged(message):
             return None
         return in_order(session.emit_error(
@@ -82,9 +92,8 @@ cdef object receive_message(SessionCore session, object message):
     if dispatch.strict_ids and session.state == STATE_OPEN and is_numbered(code):
         take_request_id(session, code, message[1], message[2])
     action = action_for(session.state, code)
-    if action == ACTION_CALL and dispatch.call_rules is not None:
-        work = new_call(session, <CallRules> dispatch.call_rules, message)
-        return InOrder(work) if dispatch.synchronize else work
+    if action == ACTION_CALL and (dispatch.call_rules is not None or CALL in dispatch.delegated):
+        return receive_call(session, dispatch, message)
     if action == ACTION_IGNORE:
         return None
     if action == ACTION_WAIT:
@@ -104,8 +113,7 @@ cdef object receive_message(SessionCore session, object message):
     if action == ACTION_REFUSE:
         return refuse(session, code, message)
     if action == ACTION_CANCEL:
-        # Not announced in WELCOME. The call goes on to its one RESULT or ERROR.
-        return None
+        return in_order(cancel_call(session, message))
     raise UnexpectedMessageError('Unexpected request.')
 
 
@@ -114,6 +122,27 @@ cdef int take_request_id(SessionCore session, int code, object request_id, objec
     if session.sequence is None:
         session.sequence = RequestSequence.__new__(RequestSequence)
     return session.sequence.take(code, request_id, isinstance(options, dict) and options.get('progress') is True)
+
+
+cdef object receive_call(SessionCore session, Dispatch dispatch, object message):
+    """Return the work that a CALL asks for: it may continue a call before it."""
+    cdef Call call
+    cdef object work
+    if session.calls is not None or session.abandoned is not None:
+        work = continue_call(session, message)
+        if work is not NEW_CALL:
+            return in_order(work)
+    if dispatch.call_rules is not None:
+        call = new_call(session, <CallRules> dispatch.call_rules, message)
+    else:
+        call = new_own_call(session, dispatch.delegate, message)
+    if call.options and is_progressive(message) and dispatch.open_inputs is not None:
+        call.open_inputs(dispatch.open_inputs)
+        if dispatch.synchronize:
+            # It would wait for messages that wait for its end.
+            call.refusal = (
+                'wamp.error.feature_not_supported', 'This server takes no progressive call invocations.')
+    return InOrder(call) if dispatch.synchronize else call
 
 
 cdef object in_order(object awaitable):

@@ -43,6 +43,7 @@ cdef enum OptionKind:
     OPTION_INTEGER
     OPTION_INTEGERS
     OPTION_ALGORITHM
+    OPTION_CANCEL_MODE
 
 cdef enum:
     MAX_FIELDS = 8
@@ -120,6 +121,7 @@ cdef tuple OPTIONS = (
         ('forward_for', OPTION_LIST),
         ('enc_algo', OPTION_ALGORITHM),
     )),
+    (CANCEL, (('mode', OPTION_CANCEL_MODE),)),
     (SUBSCRIBE, (('get_retained', OPTION_BOOL), ('forward_for', OPTION_LIST))),
     (EVENT, (
         ('publisher', OPTION_INTEGER),
@@ -135,6 +137,7 @@ cdef tuple OPTIONS = (
 )
 
 cdef frozenset ALGORITHMS = frozenset(('null', 'cryptobox', 'mqtt', 'xbr'))
+cdef frozenset CANCEL_MODES = frozenset(('skip', 'kill', 'killnowait'))
 cdef dict EXPECTATIONS = {
     KIND_ID: 'an id, which is an integer from 1 to 2^53',
     KIND_ID_OR_ZERO: 'an id or 0',
@@ -153,6 +156,7 @@ cdef dict OPTION_EXPECTATIONS = {
     OPTION_INTEGER: 'an integer',
     OPTION_INTEGERS: 'a list of integers',
     OPTION_ALGORITHM: 'a known algorithm',
+    OPTION_CANCEL_MODE: 'one of skip, kill, killnowait',
 }
 
 
@@ -250,6 +254,8 @@ cdef object read_option(int kind, object value):
         return value if isinstance(value, str) else None
     if kind == OPTION_ALGORITHM:
         return value if isinstance(value, str) and value in ALGORITHMS else None
+    if kind == OPTION_CANCEL_MODE:
+        return value if isinstance(value, str) and value in CANCEL_MODES else None
     if kind == OPTION_INTEGER:
         number = read_integer(value, &exact)
         if exact and PyFloat_CheckExact(value):

@@ -9,15 +9,17 @@ import logging
 from collections import deque
 from contextvars import copy_context
 
+from .calls cimport Call
 from .codecs cimport Codec
 from .dispatch cimport InOrder, receive_message
+from .frames cimport frame_is_close_code
 from .messages cimport ABORT, check_message
 from .sessions cimport SessionCore
 from .states cimport (
     ACTION_END, ACTION_OPEN, STATE_CLOSING, STATE_ENDED, STATE_NEW, STATE_OPEN, STATE_OPENING, action_for,
 )
-from .frames cimport frame_is_close_code
 from .hubs cimport Hub
+from .steps cimport STEPS_DONE
 from .transport cimport SOCKET_CLOSED, SOCKET_OPEN, WebSocketTransport
 from serverwamp_fast._core.codecs import codec_for
 from serverwamp_fast.errors import ConnectionClosed, PeerAbortedError, WAMPMsgParseError
@@ -206,8 +208,10 @@ cdef class WAMPPeer(WebSocketTransport):
         if type(work) is InOrder:
             return self.run_in_order((<InOrder> work).work)
         context = self.session.context
-        self.hub.start_task(work, None if context is None else context.copy(), self.session)
+        task = self.hub.start_task(work, None if context is None else context.copy(), self.session)
         self.awaits_steps |= self.hub.started_later
+        if isinstance(work, Call) and (<Call> work).phase != STEPS_DONE:
+            (<Call> work).hold(task.cancel)
         return 0
 
     cdef int handle_hello(self, object message) except -1:
@@ -236,6 +240,8 @@ cdef class WAMPPeer(WebSocketTransport):
         task = self.hub.start_task(coroutine, session.context, None)
         if task.done():
             return self.job_ended(task)
+        if isinstance(coroutine, Call):
+            (<Call> coroutine).hold(task.cancel)
         self.job = task
         task.add_done_callback(self.finish_job)
         return 0

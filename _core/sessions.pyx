@@ -11,7 +11,7 @@ from collections import deque
 
 from .codecs cimport as_arguments, as_keywords
 from .ids cimport next_global_id
-from .messages cimport ERROR, EVENT, RESULT
+from .messages cimport CALL, ERROR, EVENT, RESULT
 from .outlets cimport Outlet
 from .states cimport (
     STATE_CLOSING, STATE_ENDED, STATE_OPEN, STATE_OPENING,
@@ -223,11 +223,27 @@ cdef class SessionCore:
         """
         if self.state >= STATE_CLOSING:
             self.refuse_sending()
+        if self.watches_answers and self.is_dropped(message):
+            return None
         if self.outlet is None:
             awaitable = self.connection.send_msg(message)
             return None if awaitable is None else Delivery(self, awaitable)
         self.outlet.put_payload(self.outlet.codec.encode_message(message))
         return None
+
+    cdef bint is_dropped(self, object message) except -1:
+        """Return whether a message answers a call that has been answered already."""
+        if self.calls is None or len(message) < 3:
+            return False
+        if message[0] == RESULT:
+            call = self.calls.get(message[1])
+            is_final = message[2].get('progress') is not True
+        elif message[0] == ERROR and message[1] == CALL:
+            call = self.calls.get(message[2])
+            is_final = True
+        else:
+            return False
+        return call is not None and call.drops(is_final)
 
     cdef int refuse_sending(self) except -1:
         if self.state == STATE_CLOSING and self.is_set_aside:
@@ -238,7 +254,7 @@ cdef class SessionCore:
 
     cdef object emit_result(self, object request_id, bint progress, object args, object kwargs):
         """Send RESULT (WAMP BP, "Calling"); see emit()."""
-        if self.outlet is None or not self.plain_sends:
+        if self.outlet is None or not self.plain_sends or self.watches_answers:
             details = {'progress': True} if progress else {}
             return self.emit_through(with_payload((RESULT, request_id, details), args, kwargs))
         if self.state >= STATE_CLOSING:
@@ -388,6 +404,9 @@ cdef class SessionCore:
     def mark_ended(self):
         """Nothing can be sent any more."""
         self.state = STATE_ENDED
+        if self.calls is not None:
+            for call in list(self.calls.values()):
+                call.caller_left()
 
     def mark_peer_left(self):
         """The peer has said GOODBYE."""

@@ -53,7 +53,7 @@ from .realm import (
     warn_of_old_name,
 )
 from .rpc import RPCHandler as RPCHandler
-from .rpc import rules_for
+from .rpc import RPCInputs, rules_for
 from .session import WAMPSession, counts_as_error
 
 if TYPE_CHECKING:
@@ -170,16 +170,24 @@ class Application(DefaultRealmSettings):
         if rpc_handler is default_protocol_rpc_handler:
             call_rules = rules_for(calls)
             delegated.discard(CALL)
+        support = self._async_support
         dispatch = Dispatch(
             call_rules,
             self._delegate,
             delegated,
             self._synchronize_requests,
+            support,
+            partial(RPCInputs, support.new_event),
             strict_uris=self.strict_uris,
             strict_ids=self.strict_ids,
         )
         realm._dispatch = (key, dispatch)
         return dispatch
+
+    @property
+    def synchronizes_requests(self) -> bool:
+        """Whether a session's requests are handled one after another."""
+        return self._synchronize_requests
 
     def _delegated_codes(self) -> list[int]:
         """Return the codes of the messages that a function handles."""

@@ -6,11 +6,12 @@ The native server has callbacks instead, see the core's `peers`; what its sessio
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ._core.calls import Call, hold
 from ._core.dispatch import InOrder, receive
 from ._core.messages import check
 from ._core.states import ACTIONS, STATES, action
@@ -106,7 +107,7 @@ class ConnectionDriver:
             while (message := await self._next_message()) is not END:
                 work = receive(session, message)
                 if isinstance(work, InOrder):
-                    await work.work
+                    await self._run_in_order(work.work)
                     if session.has_peer_left and not session.is_open:
                         if session.close_timer is None:
                             return True
@@ -133,6 +134,15 @@ class ConnectionDriver:
                 session.mark_ended()
                 await self._abort(error.error_uri, str(error))
         return False
+
+    async def _run_in_order(self, work: Awaitable[None]) -> None:
+        """Run work that the session's next message has to wait for."""
+        if not isinstance(work, Call) or not work.has_timeout:
+            await work
+            return
+        # In a task of its own, for its timeout to cancel.
+        async with self._support.launch_task_group() as tasks:
+            await _start(tasks, work)
 
     async def _next_message(self) -> Any:
         """Return the next message, or END."""
@@ -249,8 +259,9 @@ class ConnectionDriver:
 
 async def _start(tasks: Any, work: Coroutine[Any, Any, None]) -> None:
     """Start work of the core in a task group, which may be anything that has spawn()."""
-    spawn_eagerly = getattr(tasks, 'spawn_eagerly', None)
-    if spawn_eagerly is not None:
-        await spawn_eagerly(work)
+    spawn_cancellable = getattr(tasks, 'spawn_cancellable', None)
+    if spawn_cancellable is not None:
+        hold(work, await spawn_cancellable(work))
     else:
         await tasks.spawn(lambda: work)
+        hold(work, None)

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ._core.calls import Call, CallRules
 from ._core.plans import CallPlan
@@ -30,8 +39,12 @@ class WAMPNoSuchProcedureError(Exception):
 class RPCRequest:
     """What a handler can know of a call; a parameter named `request` gets it.
 
-    `timeout` is in milliseconds, 0 for none. The others are the options of CALL (WAMP AP, "Call Timeouts",
-    "Caller Identification", "Progressive Call Results", "Sharded Registration").
+    - timeout: milliseconds after which the call is cancelled, 0 for none (WAMP AP, "Call Timeouts")
+    - disclose_caller, receive_progress, partition_route: the options of CALL (WAMP AP, "Caller Identification",
+      "Progressive Call Results", "Sharded Registration")
+    - caller, caller_authid, caller_authrole: the session id, authid and authrole of the caller, as WELCOME told them
+      to it (WAMP AP, "Caller Identification")
+    - inputs: see there
     """
 
     id: int
@@ -43,6 +56,102 @@ class RPCRequest:
     disclose_caller: bool = False
     receive_progress: bool = False
     partition_route: str | None = None
+    # What the session says of the caller; two requests of it are equal without them too.
+    caller: int | None = field(default=None, compare=False)
+    caller_authid: str | None = field(default=None, compare=False)
+    caller_authrole: str | None = field(default=None, compare=False)
+    _inputs: ClassVar[AsyncIterator[RPCInput] | None] = None
+
+    @property
+    def inputs(self) -> AsyncIterator[RPCInput]:
+        """What a progressive call brings: an RPCInput for each CALL, the first one included (WAMP AP, "Progressive
+        Call Invocations"). It ends behind the last CALL; of a usual call there is only one.
+
+        Iterating raises ConnectionClosed when the client leaves or cancels the call before the last one.
+        """
+        if self._inputs is None:
+            only = RPCInputs(None, self.args, self.kwargs)
+            only.has_all = True
+            self._inputs = only  # type: ignore[misc]
+        return self._inputs  # type: ignore[return-value]
+
+
+@dataclass(slots=True)
+class RPCInput:
+    """What one CALL of a progressive call brings: positional and keyword values."""
+
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RPCInputs:
+    """The CALLs of a progressive call, as an async iterator. A client that is too fast is not read meanwhile.
+
+    `new_event()` is that of the AsyncSupport. Where there are no events, inputs can't be waited for, and clients
+    are read all the time.
+    """
+
+    LIMIT = 16  # CALLs that wait to be taken, each as large as a message may be
+
+    def __init__(
+        self, new_event: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None
+    ) -> None:
+        self.waiting = deque([RPCInput(args, kwargs or {})])
+        self.has_all = False
+        self.has_ended = False
+        self._new_event = new_event
+        self._arrival: Any = None
+        self._room: Any = None
+
+    def put(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any] | None, is_last: bool
+    ) -> Coroutine[Any, Any, None] | None:
+        """Add what a CALL brings. Returns a coroutine to wait for room before more is read, or None."""
+        self.waiting.append(RPCInput(args, kwargs or {}))
+        self.has_all = is_last
+        self._announce_arrival()
+        return self._wait_for_room() if len(self.waiting) > self.LIMIT else None
+
+    def end(self) -> None:
+        """Nothing more will be put."""
+        self.has_ended = True
+        self._announce_arrival()
+        self._announce_room()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> RPCInput:
+        while not self.waiting:
+            if self.has_all:
+                raise StopAsyncIteration
+            if self.has_ended:
+                raise ConnectionClosed('The caller takes no part in the call any more.')
+            if self._arrival is None:
+                self._arrival = self._new_event()
+            if self._arrival is None:
+                raise RuntimeError("The application's async support has no new_event(), so nothing can be waited for.")
+            await self._arrival.wait()
+        self._announce_room()
+        return self.waiting.popleft()
+
+    async def _wait_for_room(self) -> None:
+        while len(self.waiting) > self.LIMIT and not self.has_ended:
+            if self._room is None:
+                self._room = self._new_event()
+            if self._room is None:
+                return
+            await self._room.wait()
+
+    def _announce_arrival(self) -> None:
+        event, self._arrival = self._arrival, None
+        if event is not None:
+            event.set()
+
+    def _announce_room(self) -> None:
+        event, self._room = self._room, None
+        if event is not None:
+            event.set()
 
 
 @dataclass
@@ -105,20 +214,28 @@ def make_request(
     args: Sequence[Any],
     kwargs: Mapping[str, Any] | None,
     options: Mapping[str, Any],
+    inputs: RPCInputs | None = None,
 ) -> RPCRequest:
     """Return the RPCRequest for the parts of a CALL."""
     partitioned = options.get('runmode') == 'partition'
-    return RPCRequest(
+    auth_id, auth_role = session.announced_identity()
+    request = RPCRequest(
         id=request_id,
         session=session,
         uri=uri,
         args=args,
         kwargs={} if kwargs is None else kwargs,
-        timeout=options.get('timeout', 0),
+        timeout=options.get('timeout') or 0,
         disclose_caller=options.get('disclose_me', False),
         receive_progress=options.get('receive_progress', False),
         partition_route=options.get('rkey') if partitioned else None,
+        caller=session.id,
+        caller_authid=auth_id,
+        caller_authrole=auth_role,
     )
+    if inputs is not None:
+        request._inputs = inputs  # type: ignore[misc]
+    return request
 
 
 async def stream_results(call: Call, results: AsyncIterator[Any]) -> RPCErrorResult | None:
@@ -283,6 +400,8 @@ __all__ = [
     'RPCError',
     'RPCErrorResult',
     'RPCHandler',
+    'RPCInput',
+    'RPCInputs',
     'RPCPrefixRouteDef',
     'RPCProgressReport',
     'RPCRegexRouteDef',

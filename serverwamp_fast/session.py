@@ -43,8 +43,18 @@ ROLES: dict[str, Any] = {
             'event_retention': True,
         }
     },
-    'dealer': {'features': {'progressive_call_results': True}},
+    'dealer': {
+        'features': {
+            'call_canceling': True,
+            'call_timeout': True,
+            'caller_identification': True,
+            'progressive_call_invocations': True,
+            'progressive_call_results': True,
+        }
+    },
 }
+# What needs messages to be read while a call runs, which applications that synchronize requests don't do.
+UNSYNCHRONIZED_FEATURES = frozenset(('call_canceling', 'progressive_call_invocations'))
 NO_MORE_EVENTS = object()
 
 
@@ -113,11 +123,18 @@ class WAMPSession(SessionCore):
 
     # Authentication
 
+    def _roles(self) -> dict[str, Any]:
+        if not getattr(self.app, 'synchronizes_requests', False):
+            return ROLES
+        features = ROLES['dealer']['features']
+        kept = {name: features[name] for name in features if name not in UNSYNCHRONIZED_FEATURES}
+        return ROLES | {'dealer': {'features': kept}}
+
     def welcome(self) -> Any:
         """Return the session's WELCOME (WAMP BP, "WELCOME"), by what is known of the client."""
         auth_id, auth_role = self.announced_identity()
         details: dict[str, Any] = {
-            'roles': ROLES,
+            'roles': self._roles(),
             'authid': auth_id,
             'authrole': auth_role,
             'authmethod': self.auth_method or ('anonymous' if self._is_anonymous else 'custom'),

@@ -1,3 +1,4 @@
+from .plans cimport CallPlan
 from .routes cimport RouteTable
 from .sessions cimport SessionCore
 from .steps cimport Steps
@@ -6,6 +7,7 @@ cdef enum CallStage:
     CALL_HANDLING = 0       # the procedure runs
     CALL_REPLYING = 1       # its answer is being sent
     CALL_APOLOGIZING = 2    # its answer could not be sent; an ERROR takes its place
+    CALL_GIVEN_UP = 3       # the caller has been answered already; what the procedure ends with is dropped
 
 cdef class CallRules:
     cdef RouteTable routes
@@ -26,9 +28,26 @@ cdef class Call(Steps):
     cdef object kwargs
     cdef object cancellation    # the CancelledError to raise once the caller has been told
     cdef object thrown_early    # what was thrown in before the first step
+    cdef tuple refusal          # (error URI, text) if the options of CALL can't be met
+    cdef object inputs          # the later CALLs of a progressive call, or None
+    cdef Call outer             # the OwnCall whose function has this one answered, or None
+    cdef object cancel          # cancels the task, or None where nobody can
+    cdef object stop_timer      # prevents the timeout
+    cdef double timeout         # seconds, 0 for none
     cdef CallStage stage
+    cdef bint is_listed         # in the session's table of running calls
+    cdef bint is_killed         # the caller waits for the end of the cancelled task
+    cdef bint has_all_inputs
 
-    cdef object invoke(self)
+    cdef int read_options(self) except -1
+    cdef int open_inputs(self, object open_inputs) except -1
+    cdef int enlist(self) except -1
+    cdef int delist(self) except -1
+    cdef int hold(self, object cancel) except -1
+    cdef object end_early(self, object uri, bint kills)
+    cdef object shielded(self, object awaitable)
+    cdef CallPlan find_plan(self)
+    cdef object invoke(self, CallPlan plan)
     cdef object make_request(self)
     cdef object reply_failed(self, object error)
     cdef object answer_value(self, object value)
@@ -37,4 +56,18 @@ cdef class Call(Steps):
     cdef object answer_error(self, object uri, object args, object kwargs)
     cdef object send_error(self, object uri, object args, object kwargs)
 
+cdef class OwnCall(Call):
+    cdef object delegate
+    cdef object message
+    cdef bint is_answered
+
+cdef class Expiry(Steps):
+    cdef Call call
+
+cdef object NEW_CALL            # what continue_call() returns if it is none
+
 cdef Call new_call(SessionCore session, CallRules rules, object message)
+cdef Call new_own_call(SessionCore session, object delegate, object message)
+cdef object continue_call(SessionCore session, object message)
+cdef object cancel_call(SessionCore session, object message)
+cdef bint is_progressive(object message) except -1

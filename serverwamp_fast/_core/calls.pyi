@@ -1,5 +1,5 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from .routes import RouteTable
 from .sessions import SessionCore
@@ -38,6 +38,22 @@ class Call(Steps):
     def wants_progress(self) -> bool:
         """Whether the caller asked for progressive results (WAMP AP, "Progressive Call Results")."""
 
+    @property
+    def has_timeout(self) -> bool:
+        """Whether the caller set a timeout (WAMP AP, "Call Timeouts")."""
+
+    def expire(self) -> Awaitable[None]:
+        """Return an awaitable that ends the call because of its timeout."""
+
+    def caller_left(self) -> None:
+        """Say that the session is over."""
+
+    def drops(self, is_final: bool) -> bool:
+        """Whether a RESULT or ERROR that is sent for this call by other means must not leave."""
+
+    def abandon_inputs(self) -> None:
+        """Remember to drop the CALLs of a progressive call that come after its end."""
+
     def answer(self, value: Any) -> Awaitable[None] | None:
         """Send what the procedure ended with as RESULT or ERROR: None when it is on its way, else an awaitable."""
 
@@ -46,6 +62,20 @@ class Call(Steps):
 
         Raises ConnectionClosed, and SerializationError where the report has no form on the wire.
         """
+
+class OwnCall(Call):
+    """A CALL that is handled by a function of the application, which answers as it likes."""
+
+class Expiry(Steps):
+    """The end of a call whose time is up."""
+
+    def __new__(cls, call: Call) -> Self: ...
+
+def hold(work: Any, cancel: Callable[[], None] | None) -> None:
+    """Say how the task of a call is cancelled that runs on after its first step; None if nobody can.
+
+    For other work, and for calls that are finished, it does nothing.
+    """
 
 def answer_call(session: SessionCore, rules: CallRules, message: Sequence[Any]) -> Call:
     """Return the Call that answers a CALL message, which has been checked."""

@@ -10,5 +10,8 @@ cdef class Dispatch:
     cdef bint synchronize
     cdef bint strict_uris
     cdef bint strict_ids
+    cdef readonly object support
+    cdef object open_inputs
 
+cdef object receive_call(SessionCore session, Dispatch dispatch, object message)
 cdef object receive_message(SessionCore session, object message)

@@ -18,6 +18,9 @@ class Dispatch:
     - delegate(session, message) -> a coroutine that handles one request of a type in `delegated`
     - delegated: the message codes that have a handler
     - synchronize: whether every request is handled to its end before the next
+    - support: the AsyncSupport, for the timers of calls; without one, their timeouts are not kept
+    - open_inputs(args, kwargs) -> what takes the later CALLs of a progressive call, see RPCInputs; without it, they
+      are calls like others
     - strict_uris: whether URIs are held to the strict rules, and messages to their number of elements
     - strict_ids: whether request ids have to be in sequence
     """
@@ -28,10 +31,14 @@ class Dispatch:
         delegate: Callable[[Any, Any], Coroutine[Any, Any, None]],
         delegated: Iterable[int],
         synchronize: bool,
+        support: Any = None,
+        open_inputs: Callable[[Any, Any], Any] | None = None,
         *,
         strict_uris: bool = False,
         strict_ids: bool = False,
     ) -> None: ...
+    @property
+    def support(self) -> Any: ...
 
 def receive(session: SessionCore, message: Any) -> InOrder | Coroutine[Any, Any, None] | None:
     """Take one message of a session: return the work that it asks for.

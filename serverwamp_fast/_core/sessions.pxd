@@ -23,6 +23,8 @@ cdef class SessionCore:
     cdef object outbox                  # a deque of (Subscription, event) that wait to be sent, or None
     cdef Outlet outlet                  # the connection, if it takes payloads at once
     cdef RequestSequence sequence       # of request ids, where the application is strict about them
+    cdef dict calls                     # request id -> Call, of those that run on after their first step
+    cdef dict abandoned                 # ids of progressive calls that ended before their last CALL came
     cdef object dispatch                # how the session's requests are handled; see dispatch.pyx
     cdef object relief                  # to be called when enough of what is being sent is on its way
     cdef int sending                    # messages that a connection without an outlet is taking
@@ -33,11 +35,13 @@ cdef class SessionCore:
     cdef bint is_set_aside              # the application has said `is_open = False`
     cdef bint is_posting                # whether a task sends what is in the outbox
     cdef int pattern_count              # subscriptions that are not exact
+    cdef bint watches_answers           # calls are answered by functions of the application
 
     cdef Subscription find_subscription(self, object key)
     cdef Subscription add_subscription(self, str topic, str match)
     cdef Subscription drop_subscription(self, object number)
     cdef object emit(self, object message)
+    cdef bint is_dropped(self, object message) except -1
     cdef int refuse_sending(self) except -1
     cdef object emit_result(self, object request_id, bint progress, object args, object kwargs)
     cdef object emit_error(self, int request_type, object request_id, object uri, object args, object kwargs)

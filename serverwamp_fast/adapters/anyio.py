@@ -1,6 +1,6 @@
 """Async support on anyio: on whichever of its backends is running."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -80,8 +80,26 @@ class AnyioTaskGroup(AsyncTaskGroup):
         call: Any = partial(callback, **callback_kwargs) if callback_kwargs else callback
         self._anyio_task_group.start_soon(call, *callback_args)
 
+    async def spawn_cancellable(
+        self, coroutine: Coroutine[Any, Any, None]
+    ) -> Callable[[], object] | None:
+        """Starts a task in a cancel scope, and returns the scope's own `cancel`."""
+        scope = anyio.CancelScope()
+        try:
+            self._anyio_task_group.start_soon(_run_in_scope, scope, coroutine)
+        except BaseException:
+            # Refused, by a group that has ended.
+            coroutine.close()
+            raise
+        return scope.cancel
+
     async def cancel(self) -> None:
         self._anyio_task_group.cancel_scope.cancel()
+
+
+async def _run_in_scope(scope: anyio.CancelScope, coroutine: Coroutine[Any, Any, None]) -> None:
+    with scope:
+        await coroutine
 
 
 def find_running_support() -> type[AsyncSupport]:

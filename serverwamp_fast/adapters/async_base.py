@@ -52,6 +52,18 @@ class AsyncTaskGroup(ABC):
             coroutine.close()
             raise
 
+    async def spawn_cancellable(
+        self, coroutine: Coroutine[Any, Any, None]
+    ) -> Callable[[], object] | None:
+        """Starts a task as `spawn_eagerly` does, and returns a function that cancels that one task.
+
+        The application uses it for calls: a client may cancel them, and they may have a timeout.
+        None stands for a task that has ended already or that can't be cancelled, as here in the
+        base class. Such a handler runs on, and the caller is answered without it.
+        """
+        await self.spawn_eagerly(coroutine)
+        return None
+
     @abstractmethod
     async def cancel(self) -> None:
         """Cancels the tasks of the group that haven't ended."""

@@ -101,6 +101,9 @@ class AsyncioTaskGroup(AsyncTaskGroup):
         **callback_kwargs: Any,
     ) -> None:
         coroutine: Any = callback(*callback_args, **callback_kwargs)
+        self._create(coroutine)
+
+    def _create(self, coroutine: Any) -> asyncio.Task[Any] | None:
         try:
             task = self._asyncio_task_group.create_task(coroutine)
         except RuntimeError:
@@ -111,21 +114,28 @@ class AsyncioTaskGroup(AsyncTaskGroup):
             # A task of the group has failed, and the group is cancelling the rest. On trio and
             # anyio a task started now would be cancelled before its first step; here too it simply
             # doesn't come to run.
-            return
+            return None
         self._track(task)
+        return task
 
     async def spawn_eagerly(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Runs the first step at once on Python 3.12 and later, unless the loop's owner makes tasks in a way of
         its own.
         """
+        await self.spawn_cancellable(coroutine)
+
+    async def spawn_cancellable(
+        self, coroutine: Coroutine[Any, Any, None]
+    ) -> Callable[[], object] | None:
+        """As `spawn_eagerly`; returns the task's own `cancel`."""
         loop = asyncio.get_running_loop()
         if not HAS_EAGER_TASKS or self._closed or loop.get_task_factory() is not None:
-            await super().spawn_eagerly(coroutine)
-            return
+            created = self._create(coroutine)
+            return None if created is None else created.cancel
         # Built directly, because uvloop's create_task() refuses eager_start.
         task = make_task(coroutine, loop=loop, eager_start=True)
         if task.done() and (task.cancelled() or task.exception() is None):
-            return
+            return None
         # The group can't take in a task that it has not made, so it waits for one that waits.
         following = _follow(task)
         try:
@@ -134,11 +144,12 @@ class AsyncioTaskGroup(AsyncTaskGroup):
             # The group is cancelling its tasks after a failure.
             following.close()
             task.cancel()
-            return
+            return None
         # cancel() is for the task itself: cancelled before its first step, the follower would
         # never come to cancel it. The group has nothing but the follower to cancel.
         self._track(task)
         follower.add_done_callback(lambda _: task.cancel())
+        return task.cancel
 
     def _track(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)

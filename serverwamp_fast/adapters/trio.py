@@ -2,7 +2,7 @@
 
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial, wraps
 from typing import Any
@@ -77,8 +77,26 @@ class TrioTaskGroup(AsyncTaskGroup):
             callback = partial(callback, **callback_kwargs)
         self._nursery.start_soon(callback, *callback_args)
 
+    async def spawn_cancellable(
+        self, coroutine: Coroutine[Any, Any, None]
+    ) -> Callable[[], object] | None:
+        """Starts a task in a cancel scope, and returns the scope's own `cancel`."""
+        scope = trio.CancelScope()
+        try:
+            self._nursery.start_soon(_run_in_scope, scope, coroutine)
+        except BaseException:
+            # Refused, by a nursery that has ended.
+            coroutine.close()
+            raise
+        return scope.cancel
+
     async def cancel(self) -> None:
         self._nursery.cancel_scope.cancel()
+
+
+async def _run_in_scope(scope: trio.CancelScope, coroutine: Coroutine[Any, Any, None]) -> None:
+    with scope:
+        await coroutine
 
 
 def shield_sends(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

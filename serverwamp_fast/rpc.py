@@ -73,7 +73,7 @@ class RPCRequest:
             only = RPCInputs(None, self.args, self.kwargs)
             only.has_all = True
             self._inputs = only  # type: ignore[misc]
-        return self._inputs  # type: ignore[return-value]
+        return self._inputs
 
 
 @dataclass(slots=True)

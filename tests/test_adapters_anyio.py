@@ -71,6 +71,30 @@ def test_coroutines_are_spawned_too(run: Run) -> None:
     gc.collect()  # A coroutine that was never awaited would warn now.
 
 
+def test_one_task_is_cancelled(run: Run) -> None:
+    ended = []
+
+    async def work(name: str, gate: Any) -> None:
+        try:
+            await gate.wait()
+        finally:
+            ended.append(name)
+
+    async def main() -> None:
+        gate = anyio.Event()
+        async with AnyioAsyncSupport.launch_task_group() as tasks:
+            cancel = await tasks.spawn_cancellable(work('cancelled', gate))
+            await tasks.spawn_cancellable(work('other', gate))
+            await anyio.wait_all_tasks_blocked()
+            cancel()
+            await anyio.wait_all_tasks_blocked()
+            assert ended == ['cancelled']
+            gate.set()
+        assert ended == ['cancelled', 'other']
+
+    run(main)
+
+
 def test_a_cancelled_group_ends_without_an_error(run: Run) -> None:
     async def main() -> None:
         async with AnyioAsyncSupport.launch_task_group() as tasks:

@@ -69,6 +69,20 @@ def test_a_group_that_only_spawns_functions_spawns_coroutines_too() -> None:
     assert calls == [True]
 
 
+def test_a_group_that_does_not_know_how_can_not_cancel_one_task() -> None:
+    calls = []
+
+    async def work():
+        calls.append(True)
+
+    async def main() -> None:
+        async with OneByOneSupport.launch_task_group() as tasks:
+            assert await tasks.spawn_cancellable(work()) is None
+
+    asyncio.run(main())
+    assert calls == [True]
+
+
 def test_nothing_runs_on_trio_unless_trio_runs_it() -> None:
     async def main() -> bool:
         return runs_on_trio()

@@ -186,6 +186,36 @@ def test_eager_tasks_run_their_first_step_at_once(run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize('has_factory', [False, True])
+def test_one_task_is_cancelled(run, has_factory: bool) -> None:
+    ended = []
+
+    async def work(name):
+        try:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        finally:
+            ended.append(name)
+        ended.append(f'{name} went on')
+
+    async def nothing():
+        pass
+
+    async def main() -> None:
+        if has_factory:
+            run.loop.set_task_factory(lambda loop, coroutine, **kwargs: asyncio.Task(coroutine, loop=loop, **kwargs))
+        async with AsyncioAsyncSupport.launch_task_group() as tasks:
+            cancel = await tasks.spawn_cancellable(work('cancelled'))
+            await tasks.spawn_cancellable(work('other'))
+            await asyncio.sleep(0)
+            cancel()
+            if HAS_EAGER_TASKS and not has_factory:
+                assert await tasks.spawn_cancellable(nothing()) is None
+        assert sorted(ended) == ['cancelled', 'other', 'other went on']
+
+    run(main())
+
+
 def test_eager_tasks_are_left_to_the_loops_own_factory(run) -> None:
     made = []
 

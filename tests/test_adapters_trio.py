@@ -65,6 +65,31 @@ def test_coroutines_are_spawned_too() -> None:
     gc.collect()  # A coroutine that was never awaited would warn now.
 
 
+def test_one_task_is_cancelled() -> None:
+    ended = []
+
+    async def work(name):
+        try:
+            await trio.sleep(1)
+        finally:
+            ended.append((name, trio.current_time()))
+
+    async def main() -> None:
+        start = trio.current_time()
+        async with TrioAsyncSupport.launch_task_group() as tasks:
+            cancel = await tasks.spawn_cancellable(work('cancelled'))
+            await tasks.spawn_cancellable(work('other'))
+            await trio.testing.wait_all_tasks_blocked()
+            cancel()
+            cancel()
+        assert ended == [('cancelled', start), ('other', start + 1)]
+        with pytest.raises(RuntimeError):
+            await tasks.spawn_cancellable(work('late'))
+
+    run(main)
+    gc.collect()  # A coroutine that was never awaited would warn now.
+
+
 def test_a_cancelled_group_ends_without_an_error() -> None:
     async def main() -> None:
         async with TrioAsyncSupport.launch_task_group() as tasks:

@@ -171,6 +171,15 @@ def test_what_the_caller_gets(path: Any, procedure: Any, options: Any, expected:
 
 
 @on_every_path
+def test_the_caller(path: Any) -> None:
+    async def procedure(request: Any, session: Any) -> Any:
+        assert request.caller == session.id
+        return [request.caller_authid == str(session.id), request.caller_authrole]
+
+    assert call(path, procedure) == [[50, 1, {}, [True, 'authenticated']]]
+
+
+@on_every_path
 def test_an_error_in_the_cleanup_is_logged(path: Any, caplog: pytest.LogCaptureFixture) -> None:
     call(path, fail_to_clean_up)
     (record,) = caplog.records

@@ -1,5 +1,6 @@
 """Calls that are ended from outside: by CANCEL in each of its modes, and by their timeout."""
 
+import contextlib
 from typing import Any
 
 import anyio
@@ -17,6 +18,8 @@ from talking import (
 )
 
 import serverwamp_fast as wamp
+from serverwamp_fast.adapters.anyio import AnyioAsyncSupport
+from serverwamp_fast.adapters.async_base import AsyncTaskGroup
 from serverwamp_fast.rpc import RPCProgressReport
 
 CANCELED = [8, 48, 1, {}, 'wamp.error.canceled']
@@ -257,6 +260,50 @@ def test_unknown_modes_end_the_session(setting: Setting, mode: Any) -> None:
     setting.run(main)
 
 
+class SpawningOnly(AsyncTaskGroup):
+    """A group as it was before tasks could be cancelled one by one."""
+
+    def __init__(self, group: Any) -> None:
+        self.group = group
+
+    async def spawn(self, callback: Any, *args: Any, **kwargs: Any) -> None:
+        await self.group.spawn(callback, *args, **kwargs)
+
+    async def cancel(self) -> None:
+        await self.group.cancel()
+
+
+class SpawningOnlySupport(AnyioAsyncSupport):
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def launch_task_group(cls) -> Any:
+        async with super().launch_task_group() as group:
+            yield SpawningOnly(group)
+
+
+@pytest.mark.parametrize('backend', ['asyncio', 'trio'])
+@pytest.mark.parametrize('way', ['skip', 'kill', 'killnowait', 'timeout'])
+@on_every_path
+def test_groups_that_can_not_cancel(path: Any, way: str, backend: str) -> None:
+    setting = Setting('own', SpawningOnlySupport, backend=backend)
+
+    async def main(setting: Setting) -> None:
+        procedures = Procedures()
+        async with setting.join(procedures.routes, path) as talk:
+            options = {'timeout': 1} if way == 'timeout' else {}
+            await talk.tell(48, 1, options, 'wait')
+            await procedures.begun.wait()
+            if way != 'timeout':
+                await talk.tell(49, 1, {'mode': way})
+            assert await hear(talk) == (TIMEOUT if way == 'timeout' else CANCELED)
+            procedures.gate.set()
+            await procedures.all_done()
+            assert procedures.ended == ['went on']
+            await hear_nothing_more(talk)
+
+    setting.run(main)
+
+
 # ---- Timeouts ------------------------------------------------------------------------------------
 
 
@@ -348,10 +395,8 @@ def test_synchronized_requests_can_not_be_cancelled(setting: Setting, mode: str)
 
 @in_every_setting
 def test_a_function_that_answers_by_itself(setting: Setting) -> None:
-    gate = anyio.Event
-
     async def main(setting: Setting) -> None:
-        opened, done = gate(), anyio.Event()
+        opened, done = anyio.Event(), anyio.Event()
 
         async def handle(request: Any, session: Any) -> None:
             if request.uri == 'echo':
@@ -371,7 +416,7 @@ def test_a_function_that_answers_by_itself(setting: Setting) -> None:
             return app
 
         for mode in 'skip', 'kill', 'killnowait':
-            opened, done = gate(), anyio.Event()
+            opened, done = anyio.Event(), anyio.Event()
             async with setting.join(wamp.RPCRouteSet(), path) as talk:
                 assert await say(talk, 48, 1, {}, 'any') == [50, 1, {'progress': True}, ['begun']]
                 assert await say(talk, 49, 1, {'mode': mode}) == CANCELED

@@ -6,6 +6,7 @@ It writes one line of JSON when it accepts connections, and ends on SIGTERM.
 """
 
 import argparse
+import asyncio
 import json
 import logging
 import socket
@@ -53,6 +54,36 @@ async def count(to: int):
     for number in range(to):
         yield serverwamp.RPCProgressReport(args=(number,))
     yield to
+
+
+cancelled = []
+
+
+@rpc.route('interop.sleep')
+async def sleep(name):
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        cancelled.append(name)
+        raise
+
+
+@rpc.route('interop.sleep_reporting')
+async def sleep_reporting(name):
+    try:
+        yield serverwamp.RPCProgressReport(args=(name,))
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        cancelled.append(name)
+        raise
+
+
+@rpc.route('interop.cancelled')
+async def was_cancelled(name):
+    """Returns when a call of interop.sleep has been cancelled."""
+    while name not in cancelled:
+        await asyncio.sleep(0.001)
+    return True
 
 
 @rpc.route('interop.whoami')

@@ -106,12 +106,6 @@ class NodeClient:
         self.subprotocol = welcome['subprotocol']
         self.details = welcome['details']
 
-    def begin_call(
-        self, uri: str, *args: Any, options: dict[str, Any] | None = None, **kwargs: Any
-    ) -> tuple[int, Any]:
-        """Start a call; returns what cancel() wants, and the future of its result."""
-        return self.begin('call', uri=uri, args=args, kwargs=kwargs, options=options or {})
-
     async def call(
         self,
         uri: str,

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -137,6 +138,8 @@ def write_reports(console: Console, options: argparse.Namespace, results: dict[s
 def run(options: argparse.Namespace) -> int:
     """Run the command; return the process's exit status: 1 if a round has failed."""
     console = Console(width=None if sys.stdout.isatty() else 160)
+    # Like Ctrl-C, so that no server is left behind.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.list:
             print_lists(console, raise_descriptor_limit())
@@ -155,5 +158,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print('serverwamp-fast: interrupted; nothing is written.', file=sys.stderr)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     servers = [figures for scenario in results['scenarios'] for figures in scenario['servers'].values()]
     return 1 if any(figures.get('failures') for figures in servers) else 0

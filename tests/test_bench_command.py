@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,36 @@ def test_run_writes_all_reports(
     assert command_line.main([*again, '--markdown', str(tmp_path / 'again.md')]) == 0
     assert (tmp_path / 'again/report.html').read_text() == (tmp_path / 'out/report.html').read_text()
     assert (tmp_path / 'again.md').read_text() == page
+
+
+@linux_only
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'serverwamp_fast', 'bench', '--only', 'open', '--servers', 'fast-native',
+         '--output', str(tmp_path / 'out')],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    children = Path(f'/proc/{process.pid}/task/{process.pid}/children')
+    deadline = time.monotonic() + 60
+    servers: list[str] = []
+    while not servers and time.monotonic() < deadline:
+        servers = [pid for pid in children.read_text().split() if 'wamp_server' in read_command(pid)]
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert complaints == 'serverwamp-fast: interrupted; nothing is written.\n'
+    assert servers and not any('wamp_server' in read_command(pid) for pid in servers)
+    assert not (tmp_path / 'out').exists()
+
+
+def read_command(pid: str) -> str:
+    """The command line of a process, or nothing if it has ended."""
+    try:
+        return Path(f'/proc/{pid}/cmdline').read_text()
+    except OSError:
+        return ''
 
 
 def test_names_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

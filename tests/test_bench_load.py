@@ -28,10 +28,10 @@ def native(built: tools.Tools) -> Iterator[servers.RunningServer]:
     server.stop()
 
 
-def load(built: tools.Tools, *arguments: object) -> dict:
+def load(built: tools.Tools, mode: str, *arguments: object) -> dict:
     """Run the load generator; return what it prints."""
     process = subprocess.run(
-        [built.loadgen, *map(str, arguments), '--warmup', '0.02', '--duration', '0.1'],
+        [built.loadgen, mode, '--warmup', '0.02', '--duration', '0.1', *map(str, arguments)],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert process.stdout, process.stderr
@@ -106,6 +106,16 @@ def test_handlers_that_await_and_progress(built: tools.Tools, native: servers.Ru
         )  # fmt: skip
         assert result['failures'] == 0, result
         assert result['messages'] == 11 * result['operations'] > 0
+
+
+def test_a_window_holds_as_many_calls_as_are_in_flight(built: tools.Tools, native: servers.RunningServer) -> None:
+    """Else a slow server would be judged by the burst of the start."""
+    result = load(
+        built, 'calls', '--port', native.port, '--connections', 200, '--in-flight', 64, '--duration', 0.001,
+        '--warmup', 0,
+    )  # fmt: skip
+    assert result['failures'] == 0, result
+    assert result['operations'] >= 200 * 64
 
 
 def test_polite_client_is_timed_apart(built: tools.Tools, native: servers.RunningServer) -> None:

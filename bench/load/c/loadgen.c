@@ -18,6 +18,9 @@
 #include "measure.h"
 #include "wamp.h"
 
+/* Seconds that a window is prolonged at most for enough answers to come. */
+enum { LONGEST_WINDOW = 30 };
+
 typedef struct {
     byte *frame;                /* masked, with room for the id */
     size_t size, id_at, id_size;
@@ -41,6 +44,7 @@ static char *text;
 static Template templates[21];
 static int is_draining;
 static unsigned outstanding;
+static uint64_t completed;      /* calls, inside the window or not */
 static uint64_t last_sign;      /* when the last answer came */
 
 /* Calls */
@@ -106,6 +110,7 @@ static void complete(Connection *connection, uint64_t id) {
         results.messages += 1 + options.progress;
     }
     *slot = 0;
+    completed++;
     connection->outstanding--;
     outstanding--;
     if (!is_draining)
@@ -303,25 +308,32 @@ static int open_up_to(unsigned count, int subscribes, uint64_t end) {
 
 /* Modes */
 
+static int is_over(uint64_t start, double seconds) {
+    return (double) (now - start) >= seconds * 1e9;
+}
+
 static void run_calls(void) {
-    uint64_t warm, end;
+    uint64_t start, flight = (uint64_t) options.connections * options.in_flight;
     if (!open_up_to(options.connections, 0, 0))
         return;
     favoured = options.polite ? &connections[0] : NULL;
-    now = last_sign = read_clock();
-    warm = now + (uint64_t) (options.warmup * 1e9);
-    end = warm + (uint64_t) (options.duration * 1e9);
+    start = now = last_sign = read_clock();
     for (unsigned at = 0; at < options.connections; at++) {
         unsigned depth = options.polite && at == 0 ? 1 : options.in_flight;
         while (connections[at].phase == READY && depth--)
             put_call(&connections[at]);
         flush(&connections[at]);
     }
+    /* What goes out at once at the start also comes back at once, late where it is much: only when as many calls as
+     * are in flight have been answered is the load even, and so many belong into a window at least. */
     while (open_connections && !has_stalled()) {
         run_once(100);
-        if (!is_measuring && !is_draining && now >= warm)
+        if (!is_measuring && !is_draining && is_over(start, options.warmup) && completed >= flight) {
             start_window(options.server_pid);
-        else if (is_measuring && now >= end) {
+            start = now;
+        }
+        else if (is_measuring && is_over(start, options.duration)
+                 && (results.operations >= flight || is_over(start, options.duration + LONGEST_WINDOW))) {
             end_window(options.server_pid);
             is_draining = 1;
         }

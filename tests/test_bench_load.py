@@ -127,9 +127,12 @@ def test_polite_client_is_timed_apart(built: tools.Tools, native: servers.Runnin
 
 @pytest.mark.parametrize('serializer', ['json', 'msgpack'])
 @pytest.mark.parametrize('burst', [1, 7])
-def test_events(built: tools.Tools, native: servers.RunningServer, serializer: str, burst: int) -> None:
+@pytest.mark.parametrize('procedure', ['bench.spread', 'bench.publish'])
+def test_events(
+    built: tools.Tools, native: servers.RunningServer, serializer: str, burst: int, procedure: str
+) -> None:
     result = load(
-        built, 'events', '--port', native.port, '--connections', 20, '--procedure', 'bench.spread', '--burst', burst,
+        built, 'events', '--port', native.port, '--connections', 20, '--procedure', procedure, '--burst', burst,
         '--serializer', serializer, '--sources', 3,
     )  # fmt: skip
     assert result['failures'] == 0, result

@@ -202,8 +202,6 @@ SEQUENCES: dict[str, Callable[[Server], Sequence]] = {
     'event by send_event() in a loop, 100 subscribers': lambda server: prepare_events(server, 'spread', 100, 5),
     'event by realm.publish(), 100 subscribers': lambda server: prepare_events(server, 'publish', 100, 5),
 }
-if not hasattr(serverwamp.Realm, 'publish'):
-    del SEQUENCES['event by realm.publish(), 100 subscribers']
 
 
 async def count_sequence(name: str, begin: Callable[[], None], end: Callable[[str], None]) -> None:

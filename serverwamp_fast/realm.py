@@ -34,8 +34,8 @@ from .authentication import (
     name_of,
 )
 from .events import TOPIC_ROUTES, SubscriptionHandler, TopicsRouter
-from .publishing import AllowRule, Broker
 from .protocol import AuthenticationFailure
+from .publishing import AllowRule, Broker
 from .routing import bind_handler
 from .rpc import RPCHandler, RPCRouter
 from .session import WAMPSession

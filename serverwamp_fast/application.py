@@ -443,7 +443,7 @@ class Application(DefaultRealmSettings):
 
         Where it serves is logged, or said on stderr if the program has not set up logging.
         """
-        from .adapters.native import run
+        from .adapters.native_run import run
 
         run(self, host, port, **options)
 

@@ -18,7 +18,8 @@ from raw_client import CLIENT_GOODBYE, RawClient
 
 import serverwamp_fast as wamp
 from serverwamp_fast import __main__ as command_line
-from serverwamp_fast.adapters.native import UnsuitableAsyncSupport, format_url
+from serverwamp_fast.adapters.native import UnsuitableAsyncSupport
+from serverwamp_fast.adapters.native_run import format_url
 
 APPLICATION = """
 import asyncio

@@ -12,7 +12,8 @@ from echo_servers import JSON, JSON_BATCHED, SUBPROTOCOLS, aiohttp_server
 from raw_client import CLIENT_GOODBYE, HELLO, RawClient, Served, make_app, serving, warnings_in
 
 import serverwamp_fast as wamp
-from serverwamp_fast.adapters.native import NativeConnection, Server, run, serve
+from serverwamp_fast.adapters.native import NativeConnection, Server, serve
+from serverwamp_fast.adapters.native_run import run
 from serverwamp_fast.connection import Connection, ConnectionClosed
 
 unix_only = pytest.mark.skipif(

@@ -21,7 +21,7 @@ from echo_servers import (
 from raw_client import HELLO, RawClient, make_app, serving, warnings_in
 from websockets.asyncio.client import connect
 
-from serverwamp_fast.adapters.native import Handshake
+from serverwamp_fast.adapters.native_handshake import Handshake
 
 
 @pytest.mark.parametrize('subprotocol', SUBPROTOCOLS)

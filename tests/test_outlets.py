@@ -2,9 +2,10 @@
 
 import pytest
 
+from serverwamp_fast._core.message_transport import MessageTransport
 from serverwamp_fast._core.outlets import Outlet
 from serverwamp_fast._core.peers import WAMPPeer
-from serverwamp_fast._core.transport import MessageTransport, WebSocketTransport
+from serverwamp_fast._core.transport import WebSocketTransport
 
 
 @pytest.mark.parametrize('kind', [WebSocketTransport, MessageTransport, WAMPPeer])

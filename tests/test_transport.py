@@ -12,7 +12,7 @@ from raw_client import warnings_in
 from ws_echo_server import Echo
 
 from serverwamp_fast._core.hubs import Hub
-from serverwamp_fast._core.transport import MessageTransport
+from serverwamp_fast._core.message_transport import MessageTransport
 from serverwamp_fast.errors import ConnectionClosed
 
 # Messages

@@ -14,7 +14,7 @@ import uvloop
 from websockets.server import ServerProtocol
 
 from serverwamp_fast._core.hubs import Hub
-from serverwamp_fast._core.transport import MessageTransport
+from serverwamp_fast._core.message_transport import MessageTransport
 
 LIMIT = 64 * 1024 * 1024
 

@@ -59,6 +59,3 @@ cdef class WebSocketTransport(Outlet):
     cdef int end_output(self) except -1
     cdef int arm_timer(self, double delay) except -1
     cdef int disarm_timer(self) except -1
-
-cdef class MessageTransport(WebSocketTransport):
-    pass

@@ -10,29 +10,41 @@ class WebSocketTransport(Outlet):
     @property
     def hub(self) -> Hub: ...
     @property
-    def transport(self) -> Any: ...
+    def transport(self) -> Any:
+        """The loop's transport, None before connection_made()."""
+
     @property
     def head(self) -> bytes:
         """The HTTP request of the opening handshake, as received."""
 
-    def connection_made(self, transport: Any) -> None: ...
-    def get_buffer(self, size_hint: int) -> memoryview: ...
-    def buffer_updated(self, size: int) -> None: ...
-    def eof_received(self) -> bool | None: ...
-    def connection_lost(self, error: BaseException | None) -> None: ...
-    def pause_writing(self) -> None: ...
-    def resume_writing(self) -> None: ...
-    def resume(self) -> None: ...
+    # The methods of asyncio.BufferedProtocol, for the loop to call.
+
+    def connection_made(self, transport: Any) -> None:
+        """The socket is accepted: the time for opening starts to count."""
+
+    def get_buffer(self, size_hint: int) -> memoryview:
+        """Return the read buffer, which all connections of a hub share."""
+
+    def buffer_updated(self, size: int) -> None:
+        """Deal with `size` bytes that were read, and write what they led to."""
+
+    def eof_received(self) -> bool | None:
+        """The client has ended its half of the connection, and counts as gone."""
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        """The socket is closed."""
+
+    def pause_writing(self) -> None:
+        """The client doesn't read: nothing more is read from it until resume_writing()."""
+
+    def resume_writing(self) -> None:
+        """The client has read what was waiting for it."""
+
+    def resume(self) -> None:
+        """Go on with messages that were set aside; called in a later turn of the loop."""
+
     def stop_timer(self) -> None:
         """Wait no longer for what an open connection has to do in time."""
 
-    def time_is_up(self) -> None: ...
-
-class MessageTransport(WebSocketTransport):
-    """A connection whose messages are handled in Python: what the conformance suite's echo server stands on."""
-
-    def message_received(self, data: bytes, is_text: bool) -> None:
-        """A whole message has come; for subclasses."""
-
-    def send(self, data: bytes, is_text: bool) -> None:
-        """Append a message to the output. Raises ConnectionClosed."""
+    def time_is_up(self) -> None:
+        """The time for opening or closing is over; the timer calls this."""

@@ -1,7 +1,6 @@
 """The native server: WAMP over WebSocket on asyncio and uvloop, without a web framework in between.
 
-The core's transport does the work; here are the opening handshake, the face of a connection towards handlers,
-and the server object.
+The core's transport does the work; here are the face of a connection towards handlers, and the server object.
 """
 
 from __future__ import annotations
@@ -9,120 +8,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import re
-import signal
 import sys
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Any
 
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
-
-from .._core.codecs import SUBPROTOCOLS
 from .._core.hubs import Hub
 from .._core.messages import check
 from .._core.peers import WAMPPeer
 from ..application import Application
 from ..connection import Connection
 from ..errors import ConnectionClosed, UnsuitableAsyncSupport
-from ..helpers import format_sockaddr
 from ..protocol import abort_msg
 from ..session import WAMPSession
 from .async_base import AsyncTaskGroup
 from .asyncio import AsyncioAsyncSupport
 from .http_info import build_transport_info, encode_headers, read_tls_unique
+from .native_handshake import Handshake, reading
 from .socket_files import SocketFile
 
 logger = logging.getLogger(__name__)
-# The handshake library announces every connection at INFO; that is for who asks for it.
-handshake_logger = logging.getLogger('serverwamp_fast.handshake')
-handshake_logger.setLevel(logging.WARNING)
 
-NOT_WEBSOCKET = 'This is a WAMP server. Connect to it with a WAMP client, over WebSocket.\n'
-NO_SUBPROTOCOL = (
-    f'Offer a WAMP subprotocol in Sec-WebSocket-Protocol. This server speaks {", ".join(SUBPROTOCOLS)}.\n'
-)
-
-
-BODY_HEADERS = re.compile(rb'(?<=\n)(content-length|transfer-encoding):[^\n]*\n', re.IGNORECASE)
 CUT_OFF_TIME = 1.0  # seconds that cancelled tasks have at the second signal
-UPGRADE = re.compile(rb'\nupgrade:', re.IGNORECASE)
-
-
-class Handshake:
-    """Answers the HTTP requests of a server (RFC 6455, 4.2). `paths` are served, or all of them."""
-
-    def __init__(self, paths: Collection[str] | None) -> None:
-        self.paths = paths
-
-    def negotiate(self, head: bytes) -> tuple[bytes, str | None]:
-        """Return the response to a request, and the subprotocol if it opens a WebSocket."""
-        with reading(head) as (protocol, request):
-            return self._answer(protocol, request, head)
-
-    def _answer(self, protocol: ServerProtocol, request: Request | None, head: bytes) -> tuple[bytes, str | None]:
-        if request is None and (plain := without_body(head)) is not None:
-            with reading(plain) as (protocol, request):
-                return self._answer(protocol, request, plain)
-        if request is None:
-            # Too long, or not HTTP; there may be a response that says so.
-            protocol.receive_eof()
-            response = b''.join(protocol.data_to_send())
-            return response or self._bad_request(protocol), None
-        if self.paths is not None and request.path.partition('?')[0] not in self.paths:
-            answer = protocol.reject(404, 'There is no WAMP server at this path.\n')
-        elif 'upgrade' not in request.headers:
-            answer = protocol.reject(426, NOT_WEBSOCKET)
-            answer.headers['Upgrade'] = 'websocket'
-        elif not any(offered in SUBPROTOCOLS for offered in offered_subprotocols(request)):
-            answer = protocol.reject(400, NO_SUBPROTOCOL)
-        else:
-            answer = protocol.accept(request)
-        protocol.send_response(answer)
-        response = b''.join(protocol.data_to_send())
-        return response, answer.headers.get('Sec-WebSocket-Protocol') if answer.status_code == 101 else None
-
-    @staticmethod
-    def _bad_request(protocol: ServerProtocol) -> bytes:
-        return protocol.reject(400, 'This is not an HTTP request that could be read.\n').serialize()
-
-
-@contextlib.contextmanager
-def reading(head: bytes) -> Iterator[tuple[ServerProtocol, Request | None]]:
-    """Read an HTTP request: provide the handshake library's protocol object, and the request if it is one."""
-    protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=handshake_logger)
-    try:
-        protocol.receive_data(head)
-        events: list[Any] = protocol.events_received()
-        yield protocol, events[0] if events else None
-    finally:
-        # Its parser and more of what it holds refer to it: 4 KB that only the garbage collector would find.
-        protocol.parser.close()
-        vars(protocol).clear()
-
-
-def without_body(head: bytes) -> bytes | None:
-    """Return the head of a plain HTTP request without what announces a body, or None if that is not what it is.
-
-    The handshake library takes a request with a body for a bad one.
-    """
-    plain = BODY_HEADERS.sub(b'', head)
-    return None if plain == head or UPGRADE.search(head) else plain
-
-
-def offered_subprotocols(request: Request) -> list[str]:
-    """Return the subprotocols that a request offers."""
-    return [
-        name.strip()
-        for line in request.headers.get_all('Sec-WebSocket-Protocol')
-        for name in line.split(',')
-    ]
-
-
-def select_subprotocol(protocol: ServerProtocol, offered: Sequence[str]) -> Any:
-    """Return the first subprotocol of the server's order that the client offers."""
-    return next((name for name in SUBPROTOCOLS if name in offered), None)
 
 
 class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
@@ -461,89 +367,3 @@ async def serve(
     server = Server(app, paths)
     await server._listen(sock, host, port, unix_path, options)
     return server
-
-
-def run(app: Application, host: str | None, port: int | None, **options: Any) -> None:
-    """Serve until SIGINT or SIGTERM; then say GOODBYE to every session and return. A second signal ends it at once."""
-    if options.get('sock') is not None or options.get('unix_path') is not None:
-        host = port = None
-    runner = asyncio.Runner(loop_factory=_loop_factory())
-    is_stuck = False
-    try:
-        is_stuck = runner.run(_serve_until_signal(app, host, port, options))
-    finally:
-        if is_stuck:
-            # The runner would wait for tasks that don't end.
-            runner.get_loop().close()
-        else:
-            runner.close()
-
-
-def _loop_factory() -> Any:
-    """Return uvloop's loop factory where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-def announce(server: Server, path: str | Collection[str] | None, is_secure: bool) -> None:
-    """Tell the user where a server serves: in the log, or on stderr if nobody has set up logging."""
-    paths = (path,) if isinstance(path, str) else path or ('/',)
-    places = ', '.join(
-        format_url(listening, path, is_secure) for listening in server.sockets for path in paths
-    )
-    if logger.hasHandlers():
-        logger.info('Serving WAMP at %s.', places)
-    else:
-        print(f'Serving WAMP at {places}.', file=sys.stderr, flush=True)
-
-
-def format_url(listening: Any, path: str, is_secure: bool) -> str:
-    """Return the URL of a path behind a listening socket."""
-    scheme = 'wss' if is_secure else 'ws'
-    address = listening.getsockname()
-    if not isinstance(address, tuple):
-        # A Unix socket, written as proxies write it. Linux has abstract ones too: NUL, shown as @, and a name.
-        place = os.fsdecode(address).replace('\0', '@', 1)
-        return f'{scheme}://unix:{place}:{path}'
-    return f'{scheme}://{format_sockaddr(listening.family, address)}{path}'
-
-
-async def _serve_until_signal(app: Application, host: str | None, port: int | None, options: dict[str, Any]) -> bool:
-    """Serve; return whether tasks are left that do not end."""
-    loop = asyncio.get_running_loop()
-    asked, hurried = asyncio.Event(), asyncio.Event()
-    server = await serve(app, host, port, **options)
-    handled = []
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(signum, lambda: (hurried if asked.is_set() else asked).set())
-        except (NotImplementedError, RuntimeError, ValueError):
-            # Windows' loops have no signal handlers: Ctrl-C arrives as KeyboardInterrupt there. And a thread other
-            # than the main one gets no signals.
-            break
-        handled.append(signum)
-    announce(server, options.get('path'), is_secure=options.get('ssl') is not None)
-    try:
-        await asked.wait()
-    finally:
-        server.close()
-        closing = loop.create_task(server.wait_closed())
-        hurrying = loop.create_task(hurried.wait())
-        await asyncio.wait((closing, hurrying), return_when=asyncio.FIRST_COMPLETED)
-        hurrying.cancel()
-        if not closing.done():
-            logger.warning('The server ends at once, because it has been told so a second time.')
-            await server._cut_off()
-        for signum in handled:
-            # From here on a signal does what it does to any program.
-            loop.remove_signal_handler(signum)
-    rest = asyncio.all_tasks() - {asyncio.current_task()}
-    if not (hurried.is_set() or rest & server._hub.tasks.keys()):
-        return False
-    for task in rest:
-        task.cancel()
-    _, stuck = await asyncio.wait(rest, timeout=CUT_OFF_TIME) if rest else (rest, rest)
-    return bool(stuck)

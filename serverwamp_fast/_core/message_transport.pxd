@@ -1,0 +1,4 @@
+from .transport cimport WebSocketTransport
+
+cdef class MessageTransport(WebSocketTransport):
+    pass

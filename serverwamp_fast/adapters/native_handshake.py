@@ -1,0 +1,101 @@
+"""The opening handshake of the native server (RFC 6455, 4.2): HTTP, the path, and the subprotocol."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from .._core.codecs import SUBPROTOCOLS
+
+# The handshake library announces every connection at INFO; that is for who asks for it.
+handshake_logger = logging.getLogger('serverwamp_fast.handshake')
+handshake_logger.setLevel(logging.WARNING)
+
+NOT_WEBSOCKET = 'This is a WAMP server. Connect to it with a WAMP client, over WebSocket.\n'
+NO_SUBPROTOCOL = (
+    f'Offer a WAMP subprotocol in Sec-WebSocket-Protocol. This server speaks {", ".join(SUBPROTOCOLS)}.\n'
+)
+
+BODY_HEADERS = re.compile(rb'(?<=\n)(content-length|transfer-encoding):[^\n]*\n', re.IGNORECASE)
+UPGRADE = re.compile(rb'\nupgrade:', re.IGNORECASE)
+
+
+class Handshake:
+    """Answers the HTTP requests of a server (RFC 6455, 4.2). `paths` are served, or all of them."""
+
+    def __init__(self, paths: Collection[str] | None) -> None:
+        self.paths = paths
+
+    def negotiate(self, head: bytes) -> tuple[bytes, str | None]:
+        """Return the response to a request, and the subprotocol if it opens a WebSocket."""
+        with reading(head) as (protocol, request):
+            return self._answer(protocol, request, head)
+
+    def _answer(self, protocol: ServerProtocol, request: Request | None, head: bytes) -> tuple[bytes, str | None]:
+        if request is None and (plain := without_body(head)) is not None:
+            with reading(plain) as (protocol, request):
+                return self._answer(protocol, request, plain)
+        if request is None:
+            # Too long, or not HTTP; there may be a response that says so.
+            protocol.receive_eof()
+            response = b''.join(protocol.data_to_send())
+            return response or self._bad_request(protocol), None
+        if self.paths is not None and request.path.partition('?')[0] not in self.paths:
+            answer = protocol.reject(404, 'There is no WAMP server at this path.\n')
+        elif 'upgrade' not in request.headers:
+            answer = protocol.reject(426, NOT_WEBSOCKET)
+            answer.headers['Upgrade'] = 'websocket'
+        elif not any(offered in SUBPROTOCOLS for offered in offered_subprotocols(request)):
+            answer = protocol.reject(400, NO_SUBPROTOCOL)
+        else:
+            answer = protocol.accept(request)
+        protocol.send_response(answer)
+        response = b''.join(protocol.data_to_send())
+        return response, answer.headers.get('Sec-WebSocket-Protocol') if answer.status_code == 101 else None
+
+    @staticmethod
+    def _bad_request(protocol: ServerProtocol) -> bytes:
+        return protocol.reject(400, 'This is not an HTTP request that could be read.\n').serialize()
+
+
+@contextlib.contextmanager
+def reading(head: bytes) -> Iterator[tuple[ServerProtocol, Request | None]]:
+    """Read an HTTP request: provide the handshake library's protocol object, and the request if it is one."""
+    protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=handshake_logger)
+    try:
+        protocol.receive_data(head)
+        events: list[Any] = protocol.events_received()
+        yield protocol, events[0] if events else None
+    finally:
+        # Its parser and more of what it holds refer to it: 4 KB that only the garbage collector would find.
+        protocol.parser.close()
+        vars(protocol).clear()
+
+
+def without_body(head: bytes) -> bytes | None:
+    """Return the head of a plain HTTP request without what announces a body, or None if that is not what it is.
+
+    The handshake library takes a request with a body for a bad one.
+    """
+    plain = BODY_HEADERS.sub(b'', head)
+    return None if plain == head or UPGRADE.search(head) else plain
+
+
+def offered_subprotocols(request: Request) -> list[str]:
+    """Return the subprotocols that a request offers."""
+    return [
+        name.strip()
+        for line in request.headers.get_all('Sec-WebSocket-Protocol')
+        for name in line.split(',')
+    ]
+
+
+def select_subprotocol(protocol: ServerProtocol, offered: Sequence[str]) -> Any:
+    """Return the first subprotocol of the server's order that the client offers."""
+    return next((name for name in SUBPROTOCOLS if name in offered), None)

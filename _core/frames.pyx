@@ -46,6 +46,8 @@ cdef enum:
 
     DEFAULT_MAX_SIZE = 1048576
 
+MESSAGE_LIMIT = DEFAULT_MAX_SIZE
+
 
 cdef inline int unmask(
     unsigned char *target, const unsigned char *source, size_t size, const unsigned char *mask

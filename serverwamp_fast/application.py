@@ -22,6 +22,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ._core.dispatch import Dispatch, attach
+from ._core.frames import MESSAGE_LIMIT
 from ._core.messages import CALL
 from .auth import CRAAuthRequirement, CRAResponse, verify_cra_response
 from .authentication import CRAIdentityProvider as CRAIdentityProvider
@@ -68,8 +69,6 @@ MutableProtocolRequestHandlerMap = MutableMapping[type, ProtocolRequestHandler]
 
 # Handled to their end before the session's next message; the core's table of states sees to it.
 ALWAYS_SYNCHRONIZE = frozenset((WAMPGoodbyeRequest, WAMPSubscribeRequest, WAMPUnsubscribeRequest))
-
-MESSAGE_LIMIT = 1024 * 1024
 
 
 def __getattr__(name: str) -> Any:

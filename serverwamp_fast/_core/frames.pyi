@@ -1,5 +1,8 @@
 from typing import final
 
+MESSAGE_LIMIT: int
+"""What a message may have if nobody says otherwise, in bytes."""
+
 @final
 class FrameReader:
     """Reads the WebSocket frames that a client sends on one connection (RFC 6455, section 5).
@@ -7,7 +10,7 @@ class FrameReader:
     `max_size` is what a message may have at most, in bytes, all its fragments together.
     """
 
-    def __new__(cls, *, max_size: int = 1048576) -> FrameReader: ...
+    def __new__(cls, *, max_size: int = ...) -> FrameReader: ...
     def receive(self, data: bytes) -> list[tuple[int, bytes]]:
         """Add received bytes; return what they complete as (opcode, payload), in order.
 

@@ -11,6 +11,7 @@ from aiohttp import WebSocketError, WSMsgType, web
 
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
+from .._core.frames import MESSAGE_LIMIT
 from ..connection import ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
 from .http_info import read_tls_unique
@@ -18,9 +19,6 @@ from .http_info import read_tls_unique
 # All of them. Which one is used is the client's choice, by the order of its offer, but for CBOR.
 SUPPORTED_WS_PROTOCOLS = SUBPROTOCOLS
 LAST_CHOICES = frozenset(codec.subprotocol for codec in CBOR_CODECS)
-
-# Bytes of a whole message, fragments included and decompressed.
-DEFAULT_MAX_SIZE = 2**20
 
 # Seconds that closing may take. Of these aiohttp waits 10 for the client's answer; but before that
 # it waits, without a limit of its own, for a client that doesn't read what was sent to it.
@@ -44,11 +42,11 @@ logger = logging.getLogger(__name__)
 
 
 async def connection_for_aiohttp_request(
-    request: web.Request, *, max_size: int = DEFAULT_MAX_SIZE
+    request: web.Request, *, max_size: int = MESSAGE_LIMIT
 ) -> 'AiohttpWebSocketConnection':
     """Completes the opening handshake of a WebSocket, and returns the connection on it.
 
-    Messages of more than `max_size` bytes make aiohttp close with code 1009.
+    Messages of more than `max_size` bytes, fragments included and decompressed, make aiohttp close with code 1009.
 
     Raises aiohttp's HTTPBadRequest for a request that doesn't ask for a WebSocket, or offers none
     of the subprotocols in SUPPORTED_WS_PROTOCOLS.

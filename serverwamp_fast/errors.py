@@ -91,6 +91,10 @@ class NoSuchRouteError(Exception):
     """No route is registered for a URI."""
 
 
+class WAMPNoSuchProcedureError(Exception):
+    """Kept for code that imports the name; a procedure that nobody routes raises NoSuchRouteError."""
+
+
 class NoPatternRouteError(NoSuchRouteError):
     """A route is registered for a pattern's text, but its handler only knows what to do with single topics."""
 

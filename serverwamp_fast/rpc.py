@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ._core.calls import Call, CallRules
 from ._core.plans import CallPlan
 from ._core.routes import RouteTable
-from .errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
+from .errors import (
+    ConnectionClosed,
+    InvalidArgumentError,
+    NoSuchRouteError,
+    WAMPNoSuchProcedureError,
+)
 from .helpers import camel_to_snake
 from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, exact_str
 
@@ -29,10 +34,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SIMPLE_VALUE_TYPES = (str, bytes, bytearray, memoryview, int, float, bool)
-
-
-class WAMPNoSuchProcedureError(Exception):
-    """Kept for code that imports the name; a procedure that nobody routes raises NoSuchRouteError."""
 
 
 @dataclass

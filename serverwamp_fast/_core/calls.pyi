@@ -33,7 +33,9 @@ class Call(Steps):
     """A CALL being answered: a coroutine that ends when RESULT or ERROR is out (WAMP BP, "Calling")."""
 
     @property
-    def procedure_uri(self) -> str: ...
+    def procedure_uri(self) -> str:
+        """The URI that was called."""
+
     @property
     def wants_progress(self) -> bool:
         """Whether the caller asked for progressive results (WAMP AP, "Progressive Call Results")."""

@@ -24,12 +24,16 @@ class Hub:
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
     @property
-    def connections(self) -> set[Any]: ...
+    def connections(self) -> set[Any]:
+        """The connections that are accepted and not closed yet."""
+
     @property
     def tasks(self) -> dict[asyncio.Task[Any], Any]:
         """The tasks that have not ended, each with the session that it belongs to, or None."""
 
     is_closing: bool
+    """Whether the server is being closed: connections that are made now are ended with 1001."""
+
     @property
     def open_timeout(self) -> float: ...
     @property
@@ -50,4 +54,5 @@ class Hub:
     def cancel_tasks(self, owner: Any) -> None:
         """Cancel the tasks of one owner."""
 
-    def flush_dirty(self) -> None: ...
+    def flush_dirty(self) -> None:
+        """Write what connections have been given outside a read; the loop calls this once per turn."""

@@ -22,7 +22,9 @@ class WAMPPeer(WebSocketTransport):
 
     def __init__(self, hub: Hub, server: Any) -> None: ...
     @property
-    def server(self) -> Any: ...
+    def server(self) -> Any:
+        """The object with the methods above."""
+
     def put(self, message: Sequence[Any]) -> Awaitable[None] | None:
         """Append a message to the output; return None, or an awaitable while the client doesn't read.
 
@@ -39,10 +41,16 @@ class WAMPPeer(WebSocketTransport):
         """
 
     @property
-    def is_closed(self) -> bool: ...
+    def is_closed(self) -> bool:
+        """Whether the WebSocket is not open: closed, or on its way there."""
+
     @property
-    def current_session(self) -> SessionCore | None: ...
-    def finish_job(self, task: Any) -> None: ...
+    def current_session(self) -> SessionCore | None:
+        """The session that HELLO has begun and that is not over yet."""
+
+    def finish_job(self, task: Any) -> None:
+        """A coroutine that held up the client's messages has ended; its task calls this."""
+
     def next_while_opening(self) -> Awaitable[Any]:
         """Return a future of the next message, for the job that opens the session.
 

@@ -392,7 +392,7 @@ def test_handlers_that_go_on_when_they_are_cancelled_are_named_and_left(run, cap
     run(main())
     (line,) = warnings_in(caplog)
     assert 'call of stubborn' in line
-    for name in 'go_on > Event.wait', 'subscribe,':
+    for name in 'go_on > Event.wait', '> subscribe':
         assert name in line
 
 

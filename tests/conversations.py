@@ -6,6 +6,9 @@ Lines at the margin are what the client sends, indented ones what it is answered
     authenticate ANSWER             the same, also for `sign PASSWORD`, which answers WAMP-CRA with salt
     call URI [args] {kwargs}        result [args] {kwargs} | error URI [args] {kwargs}
     call-with-progress URI ...      progress [args] {kwargs}, and then as for call
+    call-with-timeout URI ...       as for call; the time is up after 50 ms
+    call-and-more URI ...           the next call is part of this one, which is progressive
+    cancel MODE                     ends the last call
     subscribe TOPIC                 subscribed | error URI, and whenever one comes: event TOPIC [args] {kwargs}
     subscribe-prefix TOPIC          the same for all topics that begin so
     unsubscribe TOPIC               unsubscribed
@@ -24,7 +27,14 @@ from raw_client import HELLO, RawClient
 
 PUBLISH, PUBLISHED = 16, 17
 WELCOME, ABORT, CHALLENGE, AUTHENTICATE, ERROR, RESULT = 2, 3, 4, 5, 8, 50
-SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, EVENT, CALL = 32, 33, 34, 35, 36, 48
+SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, EVENT, CALL, CANCEL = 32, 33, 34, 35, 36, 48, 49
+# Options of CALL, by verb.
+CALLS: dict[str, dict[str, Any]] = {
+    'call': {},
+    'call-with-progress': {'receive_progress': True},
+    'call-with-timeout': {'timeout': 50},
+    'call-and-more': {'progress': True},
+}
 
 
 def parse_line(line: str) -> list[Any]:
@@ -55,6 +65,7 @@ class Conversation:
     def __init__(self, client: RawClient) -> None:
         self.client = client
         self.request = 0
+        self.has_more = False
         self.topics: dict[int, str] = {}
         self.asked_for = ''
         self.challenge: dict[str, Any] = {}
@@ -74,8 +85,11 @@ class Conversation:
             message = [HELLO[0], subject, {**HELLO[2], **(values[0] if values else {})}]
         elif verb in ('authenticate', 'sign'):
             message = [AUTHENTICATE, subject if verb == 'authenticate' else self.sign(subject), {}]
+        elif verb == 'cancel':
+            message = [CANCEL, self.request, {'mode': subject}]
         else:
-            self.request += 1
+            self.request += not self.has_more
+            self.has_more = verb == 'call-and-more'
             self.asked_for = subject
             if verb in ('subscribe', 'subscribe-prefix'):
                 options = {} if verb == 'subscribe' else {'match': 'prefix'}
@@ -87,8 +101,7 @@ class Conversation:
                 (number,) = (number for number, topic in self.topics.items() if topic == subject)
                 message = [UNSUBSCRIBE, self.request, number]
             else:
-                options = {'call': {}, 'call-with-progress': {'receive_progress': True}}[verb]
-                message = [CALL, self.request, options, *with_args([subject, *values])]
+                message = [CALL, self.request, CALLS[verb], *with_args([subject, *values])]
         await self.client.say(message)
 
     def sign(self, password: str) -> str:

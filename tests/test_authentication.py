@@ -233,6 +233,28 @@ def test_unknown_users_look_like_others(run: Any, clients: Clients, method: str)
     run(main())
 
 
+@pytest.mark.parametrize(('method', 'known'), [('wampcra', 'salted'), ('scram', 'joe')])
+def test_the_salt_of_unknown_users_depends_on_the_realms_key(
+    run: Any, clients: Clients, method: str, known: str
+) -> None:
+    async def main() -> None:
+        async def find_salt(mock_key: bytes | None) -> Any:
+            """What a new server tells eve."""
+            app = make_app()
+            if mock_key is not None:
+                app._enabled_default_realm.mock_key = mock_key
+            async with clients.of(app) as connect:
+                await challenge(await connect(), method, hello(method, authid=known, nonce=NONCE))
+                details = await challenge(await connect(), method, hello(method, authid='eve', nonce=NONCE))
+                return details['salt']
+
+        salts = [await find_salt(mock_key) for mock_key in (b'one', b'one', b'two', None, None)]
+        assert salts[0] == salts[1]
+        assert len(set(salts)) == 4
+
+    run(main())
+
+
 def test_nobody_is_identified_who_is_not_authenticated(run: Any, clients: Clients) -> None:
     log: list[Any] = []
 

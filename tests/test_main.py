@@ -19,7 +19,6 @@ from raw_client import CLIENT_GOODBYE, RawClient
 import serverwamp_fast as wamp
 from serverwamp_fast import __main__ as command_line
 from serverwamp_fast.adapters.native import UnsuitableAsyncSupport
-from serverwamp_fast.adapters.native_run import format_url
 
 APPLICATION = """
 import asyncio
@@ -506,45 +505,3 @@ def test_an_application_on_trio(inside: Path, capsys, monkeypatch: pytest.Monkey
     assert err.startswith('serverwamp-fast: ') and err.count('\n') == 1
     with pytest.raises(UnsuitableAsyncSupport):
         app.run(port=0)
-
-
-def test_run_refuses_a_port_that_is_none(inside: Path) -> None:
-    for port in -1, 65536, 99999:
-        with pytest.raises(ValueError, match=str(port)):
-            wamp.Application().run(port=port)
-
-
-def test_run_refuses_a_path_that_is_none(inside: Path) -> None:
-    for path in 'ws', ['/a', 'ws'], '':
-        with pytest.raises(ValueError, match='begins with a slash'):
-            wamp.Application().run(port=0, path=path)
-
-
-def test_run_takes_a_socket_instead_of_its_default_port(inside: Path) -> None:
-    """The socket is used: a closed one is refused by the loop."""
-    sock = socket.socket()
-    sock.close()
-    with pytest.raises((OSError, ValueError)) as refusal:
-        wamp.Application().run(sock=sock)
-    assert 'Say where' not in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ('family', 'address', 'url'),
-    [
-        (socket.AF_INET, ('0.0.0.0', 80), 'ws://0.0.0.0:80/ws'),
-        (socket.AF_INET6, ('::1', 80, 0, 0), 'ws://[::1]:80/ws'),
-        (getattr(socket, 'AF_UNIX', None), '/run/wamp', 'ws://unix:/run/wamp:/ws'),
-        (getattr(socket, 'AF_UNIX', None), b'\0wamp', 'ws://unix:@wamp:/ws'),
-    ],
-)
-def test_urls(inside: Path, family: Any, address: Any, url: str) -> None:
-    class Listening:
-        def __init__(self) -> None:
-            self.family = family
-
-        def getsockname(self) -> Any:
-            return address
-
-    assert format_url(Listening(), '/ws', is_secure=False) == url
-    assert format_url(Listening(), '/ws', is_secure=True) == url.replace('ws:', 'wss:', 1)

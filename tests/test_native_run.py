@@ -1,0 +1,51 @@
+"""adapters.native_run: Application.run() within the process. Programs that run until a signal are in test_main.py."""
+
+import socket
+from typing import Any
+
+import pytest
+
+import serverwamp_fast as wamp
+from serverwamp_fast.adapters.native_run import format_url
+
+
+def test_run_refuses_a_port_that_is_none() -> None:
+    for port in -1, 65536, 99999:
+        with pytest.raises(ValueError, match=str(port)):
+            wamp.Application().run(port=port)
+
+
+def test_run_refuses_a_path_that_is_none() -> None:
+    for path in 'ws', ['/a', 'ws'], '':
+        with pytest.raises(ValueError, match='begins with a slash'):
+            wamp.Application().run(port=0, path=path)
+
+
+def test_run_takes_a_socket_instead_of_its_default_port() -> None:
+    """The socket is used: a closed one is refused by the loop."""
+    sock = socket.socket()
+    sock.close()
+    with pytest.raises((OSError, ValueError)) as refusal:
+        wamp.Application().run(sock=sock)
+    assert 'Say where' not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ('family', 'address', 'url'),
+    [
+        (socket.AF_INET, ('0.0.0.0', 80), 'ws://0.0.0.0:80/ws'),
+        (socket.AF_INET6, ('::1', 80, 0, 0), 'ws://[::1]:80/ws'),
+        (getattr(socket, 'AF_UNIX', None), '/run/wamp', 'ws://unix:/run/wamp:/ws'),
+        (getattr(socket, 'AF_UNIX', None), b'\0wamp', 'ws://unix:@wamp:/ws'),
+    ],
+)
+def test_urls(family: Any, address: Any, url: str) -> None:
+    class Listening:
+        def __init__(self) -> None:
+            self.family = family
+
+        def getsockname(self) -> Any:
+            return address
+
+    assert format_url(Listening(), '/ws', is_secure=False) == url
+    assert format_url(Listening(), '/ws', is_secure=True) == url.replace('ws:', 'wss:', 1)

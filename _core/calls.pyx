@@ -83,7 +83,11 @@ cdef class Call(Steps):
             if self.rules.handler is not None:
                 invocation = self.rules.handler(self.make_request())
             else:
-                plan = self.find_plan()
+                target = self.rules.routes.find(self.uri)
+                if target is None:
+                    return self.answer_error('wamp.error.no_such_procedure', (), {
+                        'message': f'There is no procedure {self.uri}.'})
+                plan = <CallPlan?> target
                 if self.inputs is not None and not plan.wants_request:
                     # WAMP AP, "Ignoring Progressive Call Invocations".
                     return self.answer_error('wamp.error.feature_not_supported', (), {
@@ -101,12 +105,6 @@ cdef class Call(Steps):
             # To Steps, None says that all is done; here it says that the procedure is a plain function.
             return self.raised(TypeError("object NoneType can't be used in 'await' expression"))
         return invocation
-
-    cdef CallPlan find_plan(self):
-        target = self.rules.routes.find(self.uri)
-        if target is None:
-            raise NoSuchRouteError(f'There is no procedure {self.uri}.')
-        return <CallPlan?> target
 
     cdef object invoke(self, CallPlan plan):
         """Call the procedure and return what it returns: an awaitable or an async iterator, as a rule."""
@@ -146,7 +144,8 @@ cdef class Call(Steps):
             if isinstance(error, ConnectionClosed) and self.session.state >= STATE_CLOSING:
                 # The session ended under a procedure that sends.
                 return self.reply_failed(error)
-            if isinstance(error, NoSuchRouteError):
+            # Of a function in place of the routes; a procedure that raises it has failed like others.
+            if isinstance(error, NoSuchRouteError) and self.rules.handler is not None:
                 return self.answer_error('wamp.error.no_such_procedure', (), {'message': str(error)})
             logger.error('Exception from call handler for procedure %s', self.uri, exc_info=error)
             return self.answer_error('wamp.error.runtime_error', None, None)

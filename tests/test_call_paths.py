@@ -158,9 +158,19 @@ CASES = [
     (yield_a_set, {}, [RUNTIME_ERROR]),
     (raise_generator_exit, {}, [RUNTIME_ERROR]),
     (cancel, {}, [[8, 48, 1, {}, 'wamp.error.canceled']]),
-    (find_nothing, {}, [[8, 48, 1, {}, 'wamp.error.no_such_procedure', (), {'message': 'nothing here'}]]),
     (lambda: None, {}, [RUNTIME_ERROR]),
 ]
+
+
+@pytest.mark.parametrize('path', [use_routes, use_a_protocol_handler, use_camel_case])
+def test_a_procedure_that_looks_for_another_in_vain(path: Any) -> None:
+    assert call(path, find_nothing) == [RUNTIME_ERROR]
+
+
+@pytest.mark.parametrize('path', [use_a_function_for_all_calls, use_a_router_of_its_own])
+def test_a_function_in_place_of_the_routes_that_finds_no_procedure(path: Any) -> None:
+    message = {'message': 'nothing here'}
+    assert call(path, find_nothing) == [[8, 48, 1, {}, 'wamp.error.no_such_procedure', (), message]]
 
 
 @on_every_path

@@ -46,7 +46,6 @@ cdef class Call(Steps):
     cdef int hold(self, object cancel) except -1
     cdef object end_early(self, object uri, bint kills)
     cdef object shielded(self, object awaitable)
-    cdef CallPlan find_plan(self)
     cdef object invoke(self, CallPlan plan)
     cdef object make_request(self)
     cdef object reply_failed(self, object error)

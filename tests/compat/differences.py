@@ -226,6 +226,11 @@ def add_answers() -> None:
         'partition_route': 'NoneType:None', 'session': 'WAMPSession',
     }  # fmt: skip
     differ(12, reason, 'call special.request partition_without_key', [50, 1, {}, [], request])
+    differ(0, 'null stands for an option that is absent', 'call special.request null_timeout', [50, 1, {}, [], request])
+    differ(
+        0, 'a timeout is a number', 'call special.request odd_timeout',
+        error('wamp.error.invalid_argument', {'message': 'CALL.Options.timeout is not a number of milliseconds.'}),
+    )  # fmt: skip
     for uri in ('nothing', 'plain'):
         differ(12, reason, f'rpc handler {uri}', RUNTIME_ERROR)
     differ(13, REASONS[13], 'call return.result_str', RUNTIME_ERROR, where=(MEMORY,))
@@ -239,6 +244,17 @@ def add_answers() -> None:
                 [50, 2, {}, ['end']],
                 where=where,
             )
+
+
+def add_conversions() -> None:
+    refused = [
+        error('wamp.error.invalid_argument', {'message': 'Argument value is not a valid bytes.'}, id=number)
+        for number in range(1, 13)
+    ]
+    # The tenth value is a list of numbers.
+    refused[9] = [50, 10, {}, ["bytes:b'\\x01\\x02'"]]
+    reason = 'a number does not say how much memory a call takes'
+    differ(0, reason, 'convert.bytes of all values', *refused)
 
 
 def add_subscriptions() -> None:
@@ -318,6 +334,6 @@ def add_batches() -> None:
 
 for add in (
     add_roles, add_authentication, add_progress, add_ids, add_uris, add_procedures, add_answers,
-    add_subscriptions, add_ends, add_batches,
+    add_conversions, add_subscriptions, add_ends, add_batches,
 ):  # fmt: skip
     add()

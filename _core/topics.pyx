@@ -8,6 +8,7 @@ Patterns are looked up by what distinguishes them from a topic's text: prefixes 
 which of their components are empty. Ten thousand patterns of the same shape cost what one costs.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.unicode cimport PyUnicode_GET_LENGTH, PyUnicode_Substring
 
 cdef enum:
@@ -21,6 +22,7 @@ cdef class Topic:
         self.uri = uri
         self.match = match
         self.number = number
+        self.dots = uri.count('.') if match == 'wildcard' else 0
         self.subscribers = []
 
     cdef bint covers(self, str uri) except -1:
@@ -28,14 +30,13 @@ cdef class Topic:
         if self.match == 'prefix':
             return uri.startswith(self.uri)
         if self.match == 'wildcard':
-            return is_like(uri.split('.'), self.uri.split('.'))
+            # Clients choose the pattern: a long one must not be taken apart for each topic.
+            return uri.count('.') == self.dots and is_like(uri.split('.'), self.uri.split('.'))
         return uri == self.uri
 
 
 cdef bint is_like(list parts, list pattern) except -1:
-    """Return whether a topic's components are those of a wildcard pattern, whose empty ones stand for any."""
-    if len(parts) != len(pattern):
-        return False
+    """Return whether a topic's components are those of a wildcard pattern with as many; empty ones stand for any."""
     for wanted, part in zip(pattern, parts):
         if wanted and wanted != part:
             return False
@@ -55,9 +56,9 @@ cdef class Subscription:
 
 
 cdef tuple wildcard_shape(str pattern):
-    """Return (number of components, positions of the empty ones)."""
+    """Return (number of components, for each of them a byte that says whether it is empty)."""
     cdef list parts = pattern.split('.')
-    return len(parts), tuple([index for index, part in enumerate(parts) if not part])
+    return len(parts), bytes([not part for part in parts])
 
 
 cdef class TopicTable:
@@ -145,7 +146,8 @@ cdef class TopicTable:
     cdef list find_matching(self, str uri):
         """Return all Topics that a publication to `uri` is for."""
         cdef list found = [], parts, masked
-        cdef Py_ssize_t size
+        cdef Py_ssize_t size, index
+        cdef const char *is_empty
         topic = self.exact.get(uri)
         if topic is not None:
             found.append(topic)
@@ -158,10 +160,13 @@ cdef class TopicTable:
                         found.append(topic)
         if self.wildcards:
             parts = uri.split('.')
-            for positions in self.shapes.get(len(parts), ()):
+            size = len(parts)
+            for shape in self.shapes.get(size, ()):
+                is_empty = PyBytes_AS_STRING(shape)
                 masked = parts.copy()
-                for position in <tuple> positions:
-                    masked[position] = ''
+                for index in range(size):
+                    if is_empty[index]:
+                        masked[index] = ''
                 topic = self.wildcards.get('.'.join(masked))
                 if topic is not None:
                     found.append(topic)

@@ -43,6 +43,7 @@ class Opening:
         self.match = match
         self.rule = rule
         self.parts = topic.split('.')
+        self.dots = topic.count('.')
         self.wanted = () if rule is None else find_wanted(rule, offered)
 
     def covers(self, topic: str, match: str) -> bool:
@@ -51,12 +52,13 @@ class Opening:
             return fixed_part(topic, match).startswith(self.topic)
         if match == 'prefix':
             return False
+        if topic.count('.') != self.dots:
+            # Clients choose the topic: a long one must not be taken apart for each rule.
+            return False
         parts = topic.split('.')
         if self.match == 'exact':
             return parts == self.parts and (match == 'exact' or '' not in parts)
-        return len(parts) == len(self.parts) and all(
-            own in ('', part) for own, part in zip(self.parts, parts, strict=True)
-        )
+        return all(own in ('', part) for own, part in zip(self.parts, parts, strict=True))
 
     def allows(self, provided: Mapping[str, Any]) -> Any:
         """Ask the rule. What it returns may have to be awaited."""

@@ -302,6 +302,18 @@ def test_the_number_of_retained_topics_is_limited(play: Any) -> None:
     play(test)
 
 
+def test_a_long_pattern_is_not_compared_with_each_retained_topic(play: Any) -> None:
+    # A client could stop the server for minutes, with one message.
+    async def test(app: Any, first: Any, second: Any) -> None:
+        app.set_retained_limit(20_000)
+        for number in range(20_000):
+            await app.publish(f'a.{number}', retain=True)
+        await subscribe(second, 'a.' + '.' * 100_000, 'wildcard', get_retained=True)
+        await is_quiet(second)
+
+    play(test)
+
+
 # ---- Order, and receivers that are slow or gone --------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """_core.topics: subscriptions of a realm, their ids, and which of them a topic reaches."""
 
 import ctypes
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -132,6 +133,19 @@ def test_matching(policy: str, pattern: str, matching: list[str], others: list[s
     number = subscribe(table, pattern, policy).topic.number
     assert [table.matching(topic) for topic in matching] == [[number]] * len(matching)
     assert [table.matching(topic) for topic in others] == [[]] * len(others)
+
+
+def test_long_wildcards_take_memory_in_proportion() -> None:
+    pattern = '.' * 100_000
+    table = TopicTable()
+    tracemalloc.start()
+    try:
+        subscribe(table, pattern, 'wildcard')
+        assert tracemalloc.get_traced_memory()[0] < 5 * len(pattern)
+    finally:
+        tracemalloc.stop()
+    assert table.matching('a.' * 100_000 + 'a') == [1]
+    assert table.matching('a.' * 99_999 + 'a') == []
 
 
 def matches(pattern: str, policy: str, topic: str) -> bool:

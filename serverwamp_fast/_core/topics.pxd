@@ -5,6 +5,7 @@ cdef class Topic:
     cdef readonly str uri
     cdef readonly str match                     # exact, prefix, wildcard
     cdef readonly unsigned long long number     # the id that all subscribers share
+    cdef Py_ssize_t dots                        # of a wildcard's URI
     cdef list subscribers                       # their Subscriptions, in no order
 
     cdef bint covers(self, str uri) except -1
@@ -21,7 +22,7 @@ cdef class TopicTable:
     cdef dict prefixes
     cdef dict wildcards
     cdef dict lengths       # length -> number of prefixes
-    cdef dict shapes        # number of components -> positions of the empty ones -> number of wildcards
+    cdef dict shapes        # number of components -> which ones are empty -> number of wildcards
     cdef dict numbers       # id -> Topic
     cdef unsigned long long last_id
 

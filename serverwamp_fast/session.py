@@ -193,7 +193,8 @@ class WAMPSession(SessionCore):
         self.receive_message = None
         await self.send_raw((WAMPMsgType.CHALLENGE, method, {} if extra is None else extra))
         try:
-            message = check(await receive())
+            # Before the session is open nobody else sees the client's messages.
+            message = check(await receive(), getattr(self.app, 'strict_uris', False))
             wanted = action(STATES['opening'], message[0])
             if wanted not in (ACTIONS['authenticate'], ACTIONS['end']):
                 raise WAMPMsgParseError('CHALLENGE is to be answered with AUTHENTICATE.')

@@ -182,6 +182,31 @@ def test_elements_too_many(run, clients: Clients) -> None:
     run(main())
 
 
+def test_elements_too_many_in_authenticate(run, clients: Clients) -> None:
+    async def check_ticket(session: Any, ticket: str) -> str:
+        return ticket
+
+    async def authenticate(strict: bool, *authenticate: Any) -> Any:
+        app = make_strict_app(strict_uris=strict)
+        app.set_ticket_authenticator(check_ticket)
+        async with clients.of(app) as connect:
+            client = await connect()
+            hello = [1, 'realm1', {'roles': {'caller': {}}, 'authmethods': ['ticket'], 'authid': 'ada'}]
+            assert await client.ask(*hello) == [4, 'ticket', {}]
+            await client.say(list(authenticate))
+            if strict and len(authenticate) > 3:
+                assert 'too many elements' in (await client.expect_abort(VIOLATION))['message']
+            else:
+                assert (await client.hear())[0] == 2
+
+    async def main() -> None:
+        await authenticate(True, 5, 'ticket', {}, 'more')
+        await authenticate(True, 5, 'ticket', {})
+        await authenticate(False, 5, 'ticket', {}, 'more')
+
+    run(main())
+
+
 def test_a_well_behaved_client_notices_nothing(run, clients: Clients) -> None:
     async def main() -> None:
         async with clients.of(make_strict_app(strict_ids=True, strict_uris=True)) as connect:

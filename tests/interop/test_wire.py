@@ -138,7 +138,12 @@ def test_a_session_in_bytes(site: Site) -> None:
                  'publisher_identification', 'event_retention'), True,
             ),
         },
-        'dealer': {'features': {'progressive_call_results': True}},
+        'dealer': {
+            'features': dict.fromkeys(
+                ('call_canceling', 'call_timeout', 'caller_identification', 'progressive_call_invocations',
+                 'progressive_call_results'), True,
+            ),
+        },
     }  # fmt: skip
     assert details['agent'].startswith('serverwamp_fast')
 

@@ -91,6 +91,16 @@ async def whoami(session):
     return {'id': session.id, 'realm': session.realm.uri, 'methods': list(session.auth_methods)}
 
 
+@rpc.route('interop.caller')
+async def caller(request):
+    return {'id': request.caller, 'authid': request.caller_authid, 'authrole': request.caller_authrole}
+
+
+@rpc.route('interop.sum')
+async def add_up(number, request):
+    return sum([part.args[0] async for part in request.inputs])
+
+
 @rpc.route('interop.transport')
 async def transport(session):
     info = session.connection.transport_info

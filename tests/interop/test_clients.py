@@ -196,6 +196,14 @@ def test_progress(talk: Any, request: pytest.FixtureRequest) -> None:
     assert answers == [([5], {}), ([3], {}), ([2], {})]
 
 
+def test_who_calls(talk: Any) -> None:
+    async def test(client: Any) -> Any:
+        return client.session_id, await client.call('interop.caller')
+
+    number, caller = talk(test)
+    assert caller == ([], {'id': number, 'authid': str(number), 'authrole': 'anonymous'})
+
+
 def test_events(talk: Any) -> None:
     async def test(client: Any) -> Any:
         events: list[Any] = []

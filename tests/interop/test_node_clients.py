@@ -151,6 +151,24 @@ def test_progress(talk: Talk) -> None:
     assert [asked, *others] == [([5], {}), ([3], {}), ([2], {})]
 
 
+def test_progressive_calls(talk: Talk) -> None:
+    """More than one CALL of one id. autobahn has no such calls; wampy only where WELCOME announces them."""
+    if talk.library == 'autobahn':
+        pytest.skip('this client has no progressive calls')
+
+    async def test(client: NodeClient) -> Any:
+        both = await asyncio.gather(
+            client.do('stream', uri='interop.sum', parts=[1, 2, 3, 4]), client.call('interop.add', 1, 1)
+        )
+        # The procedure takes no inputs.
+        return *both, await failure(client.do('stream', uri='interop.add', parts=[1, 2]))
+
+    streamed, called, refused = talk(test)
+    assert streamed == {'args': [10], 'kwargs': {}}
+    assert called == ([2], {})
+    assert refused[0] == 'wamp.error.feature_not_supported'
+
+
 def test_events(talk: Talk) -> None:
     async def test(client: NodeClient) -> Any:
         events: list[Any] = []

@@ -55,6 +55,13 @@ drive({
     return call.then(take, fail);
   },
 
+  // A progressive call: a CALL for each of the parts.
+  stream({ uri, parts: [first, ...others] }) {
+    const { result, sendData } = wampy.progressiveCall(uri, payload([first]));
+    others.forEach((part, index) => sendData(payload([part]), { progress: index < others.length - 1 }));
+    return result.then(take, fail);
+  },
+
   cancel({ call, mode }) {
     wampy.cancel(calls.get(call), mode ? { mode } : undefined);
   },

@@ -66,6 +66,7 @@ cdef object receive_message(SessionCore session, object message):
     # Checked: a session that was never attached has None here.
     cdef Dispatch dispatch = <Dispatch?> session.dispatch
     cdef int code, action
+    cdef bint is_repeated = False
     cdef object work
     try:
         message = check_message_strictly(message) if dispatch.strict_uris else check_message(message)
@@ -80,9 +81,9 @@ cdef object receive_message(SessionCore session, object message):
         if error.request_id is None:
             raise
         if dispatch.strict_ids and is_numbered(error.request_type):
-            take_request_id(session, error.request_type, error.request_id, message[2])
-        if error.request_type == CALL and session.calls is not None and error.request_id in session.calls:
-            # It may continue a progressive call, which has its own answer coming.
+            is_repeated = take_request_id(session, error.request_type, error.request_id, message[2])
+        if error.request_type == CALL and (is_repeated or takes_inputs(session, error.request_id)):
+            # It continues a progressive call, which has its own answer.
             return None
         if error.request_type == PUBLISH and not is_acknowledged(message):
             return None
@@ -90,10 +91,10 @@ cdef object receive_message(SessionCore session, object message):
             error.request_type, error.request_id, error.error_uri, None, {'message': str(error)}))
     code = message[0]
     if dispatch.strict_ids and session.state == STATE_OPEN and is_numbered(code):
-        take_request_id(session, code, message[1], message[2])
+        is_repeated = take_request_id(session, code, message[1], message[2])
     action = action_for(session.state, code)
     if action == ACTION_CALL and (dispatch.call_rules is not None or CALL in dispatch.delegated):
-        return receive_call(session, dispatch, message)
+        return receive_call(session, dispatch, message, is_repeated)
     if action == ACTION_IGNORE:
         return None
     if action == ACTION_WAIT:
@@ -118,20 +119,29 @@ cdef object receive_message(SessionCore session, object message):
 
 
 cdef int take_request_id(SessionCore session, int code, object request_id, object options) except -1:
-    """Hold the session to the sequence of its request ids."""
+    """Hold the session to the sequence of its request ids; return whether it is that of a progressive call before."""
     if session.sequence is None:
         session.sequence = RequestSequence.__new__(RequestSequence)
     return session.sequence.take(code, request_id, isinstance(options, dict) and options.get('progress') is True)
 
 
-cdef object receive_call(SessionCore session, Dispatch dispatch, object message):
-    """Return the work that a CALL asks for: it may continue a call before it."""
+cdef bint takes_inputs(SessionCore session, object request_id) except -1:
+    """Return whether a call of this id is running that takes further CALLs."""
+    found = None if session.calls is None else session.calls.get(request_id)
+    return found is not None and (<Call?> found).inputs is not None
+
+
+cdef object receive_call(SessionCore session, Dispatch dispatch, object message, bint is_repeated):
+    """Return the work that a CALL asks for: it may continue a call before it, and only that if its id is repeated."""
     cdef Call call
     cdef object work
     if session.calls is not None or session.abandoned is not None:
         work = continue_call(session, message)
         if work is not NEW_CALL:
             return in_order(work)
+    if is_repeated:
+        # The call that it continues is over (WAMP AP, "Continuations on Completed Calls").
+        return None
     if dispatch.call_rules is not None:
         call = new_call(session, <CallRules> dispatch.call_rules, message)
     else:

@@ -25,7 +25,10 @@ cdef class RequestSequence:
     """Where a session's client is in its sequence of request ids."""
 
     cdef int take(self, int code, long long number, bint progressive) except -1:
-        """Note the request id of a message that has its own. Raises WAMPMsgParseError if it is not the next one."""
+        """Note the request id of a message that has its own; return whether it is one of a progressive call before.
+
+        Raises WAMPMsgParseError if it is neither that nor the next one.
+        """
         cdef long long expected = 1 if self.last == LAST_ID else self.last + 1
         if number == expected:
             self.last = number
@@ -33,7 +36,7 @@ cdef class RequestSequence:
                 self.remember(number)
             return 0
         if code == CALL and self.progressive is not None and number in self.progressive:
-            return 0
+            return 1
         raise WAMPMsgParseError(f'The request id {number} is out of sequence, {expected} would be the next.')
 
     cdef int remember(self, long long number) except -1:
@@ -48,5 +51,4 @@ cdef class RequestSequence:
         self.last = last
 
     def note(self, code, number, progressive=False):
-        if is_numbered(code):
-            self.take(code, number, progressive)
+        return bool(is_numbered(code) and self.take(code, number, progressive))

@@ -249,6 +249,28 @@ def test_continuations_that_do_not_fit(setting: Setting) -> None:
     setting.run(main)
 
 
+@pytest.mark.parametrize('setting', [SETTINGS[0], SETTINGS[4]], ids=lambda setting: setting.name)
+def test_only_a_progressive_call_has_continuations(setting: Setting) -> None:
+    """A client may use the id of a usual call that is running once more. Both get their answer."""
+
+    async def main(setting: Setting) -> None:
+        procedures = Procedures()
+        routes = procedures.routes
+        gate = anyio.Event()
+
+        @routes.route('wait')
+        async def wait() -> None:
+            await gate.wait()
+
+        async with setting.join(routes, use_routes) as talk:
+            await talk.tell(48, 1, {}, 'wait')
+            assert (await say(talk, 48, 1, {}, 'not a uri'))[:5] == [8, 48, 1, {}, 'wamp.error.invalid_uri']
+            gate.set()
+            assert (await talk.hear())[:2] == [50, 1]
+
+    setting.run(main)
+
+
 def test_inputs_without_a_server() -> None:
     async def main() -> None:
         inputs = RPCInputs(anyio.Event, (1,), None)

@@ -45,12 +45,12 @@ def test_after_the_last_comes_the_first() -> None:
 
 def test_calls_that_go_on() -> None:
     sequence = RequestSequence()
-    sequence.note(CALL, 1, progressive=True)
-    sequence.note(CALL, 2)
-    sequence.note(CALL, 1, progressive=True)
+    assert not sequence.note(CALL, 1, progressive=True)
+    assert not sequence.note(CALL, 2)
+    assert sequence.note(CALL, 1, progressive=True)
     # Its last part, and one that came too late.
-    sequence.note(CALL, 1)
-    sequence.note(CALL, 1)
+    assert sequence.note(CALL, 1)
+    assert sequence.note(CALL, 1)
     for code, number in (CALL, 2), (32, 1), (16, 1), (CALL, 4):
         with pytest.raises(WAMPMsgParseError, match='3 would be the next'):
             sequence.note(code, number, progressive=True)

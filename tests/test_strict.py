@@ -106,6 +106,32 @@ def test_each_session_has_its_own_sequence(run, clients: Clients) -> None:
     run(main())
 
 
+def test_a_progressive_call_is_answered_once(run, clients: Clients) -> None:
+    """What the client still sends for it is dropped, whatever that is (WAMP AP, "Continuations on Completed Calls")."""
+    app = make_strict_app(strict_ids=True)
+    routes = wamp.RPCRouteSet()
+
+    @routes.route('count')
+    async def count(request: Any) -> list[int]:
+        return [len([part async for part in request.inputs])]
+
+    app.add_rpc_routes(routes)
+
+    async def main() -> None:
+        async with clients.of(app) as connect:
+            client = await connect()
+            await client.hello()
+            await client.say([48, 1, {'progress': True}, 'count'])
+            assert await client.call(2, 'echo', 'between') == ['between']
+            assert await client.call(1, 'count') == [2]
+            await client.say(
+                [48, 1, {}, 'count'], [48, 1, {'progress': True}, 'count'], [48, 1, {}, 'echo'], [48, 1, {}, 'no uri']
+            )
+            assert await client.call(3, 'echo', 'after') == ['after']
+
+    run(main())
+
+
 def test_any_ids_where_nobody_is_strict(run, clients: Clients) -> None:
     async def main() -> None:
         async with clients.of(make_strict_app()) as connect:

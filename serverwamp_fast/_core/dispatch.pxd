@@ -13,5 +13,5 @@ cdef class Dispatch:
     cdef readonly object support
     cdef object open_inputs
 
-cdef object receive_call(SessionCore session, Dispatch dispatch, object message)
+cdef object receive_call(SessionCore session, Dispatch dispatch, object message, bint is_repeated)
 cdef object receive_message(SessionCore session, object message)

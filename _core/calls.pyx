@@ -77,6 +77,11 @@ cdef class Call(Steps):
         cdef CallPlan plan
         if self.thrown_early is not None:
             return self.raised(self.thrown_early)
+        room = self.session.wait_for_room()
+        if room is not None:
+            # Where tasks aren't eager, the answers to the calls of one read may be more than the client reads.
+            self.waits_for_room = True
+            return room
         if self.refusal is not None:
             return self.answer_error(self.refusal[0], (), {'message': self.refusal[1]})
         try:
@@ -122,6 +127,9 @@ cdef class Call(Steps):
             self.request_id, self.session, self.uri, self.args, self.kwargs, self.options, self.inputs)
 
     cdef object returned(self, object value):
+        if self.waits_for_room:
+            self.waits_for_room = False
+            return self.begin()
         if self.stage == CALL_HANDLING:
             return self.answer_value(value)
         if self.cancellation is not None:
@@ -131,6 +139,11 @@ cdef class Call(Steps):
     cdef object raised(self, object error):
         if self.closing or isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
+        if self.waits_for_room:
+            self.waits_for_room = False
+            if isinstance(error, ConnectionClosed):
+                # What came before a loss is handled.
+                return self.begin()
         if self.cancellation is not None:
             raise self.cancellation
         # GeneratorExit: nobody is throwing this coroutine away, so it is an error like others.
@@ -348,11 +361,19 @@ cdef class OwnCall(Call):
     cdef object begin(self):
         if self.thrown_early is not None:
             return self.raised(self.thrown_early)
+        room = self.session.wait_for_room()
+        if room is not None:
+            # Where tasks aren't eager, the answers to the calls of one read may be more than the client reads.
+            self.waits_for_room = True
+            return room
         if self.refusal is not None:
             return self.answer_error(self.refusal[0], (), {'message': self.refusal[1]})
         return self.delegate(self.session, self.message)
 
     cdef object returned(self, object value):
+        if self.waits_for_room:
+            self.waits_for_room = False
+            return self.begin()
         if self.is_killed and self.stage == CALL_HANDLING:
             return self.answer_error('wamp.error.canceled', None, None)
         if self.cancellation is not None:

@@ -10,6 +10,7 @@ import warnings
 from collections import deque
 
 from .codecs cimport as_arguments, as_keywords
+from .deliveries cimport Deliveries, Delivery, InTurn
 from .ids cimport next_global_id
 from .messages cimport CALL, ERROR, EVENT, RESULT
 from .outlets cimport Outlet
@@ -21,9 +22,6 @@ from .topics cimport NO_PLACE, Subscription, TopicTable
 from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
 
 logger = logging.getLogger('serverwamp_fast.session')
-
-cdef enum:
-    SENDING_LIMIT = 64      # messages that may wait for the client to read before nothing more is read from it
 
 cdef object RAW = object()  # in place of a Sending's topic: the args are a ready message
 
@@ -227,7 +225,11 @@ cdef class SessionCore:
             return None
         if self.outlet is None:
             awaitable = self.connection.send_msg(message)
-            return None if awaitable is None else Delivery(self, awaitable)
+            if awaitable is None:
+                return None
+            if self.deliveries is None:
+                self.deliveries = Deliveries(self.connection)
+            return Delivery(self.deliveries, awaitable)
         self.outlet.put_payload(self.outlet.codec.encode_message(message))
         return None
 
@@ -332,11 +334,26 @@ cdef class SessionCore:
     @property
     def is_congested(self):
         """Whether so much waits for the client to read that nothing more should be read from it."""
-        return self.sending >= SENDING_LIMIT
+        return self.deliveries is not None and self.deliveries.are_too_many()
 
     def call_on_relief(self, callback):
         """Call a function, once, when half of what may wait for the client to read is on its way."""
-        self.relief = callback
+        self.deliveries.reliefs.append(callback)
+
+    cdef object wait_for_room(self):
+        """Return None while the client reads what it is sent, else an awaitable of the time when it may again.
+
+        The time may have passed again, so ask once more. Raises ConnectionClosed when it is awaited.
+        """
+        if self.outlet is not None:
+            return self.outlet.wait_drained()
+        if self.deliveries is None or not self.deliveries.are_too_many():
+            return None
+        event = None if self.dispatch.support is None else self.dispatch.support.new_event()
+        if event is None:
+            return None
+        self.deliveries.reliefs.append(event.set)
+        return event.wait()
 
     # Events on their way to a connection that is not an Outlet: nobody who publishes waits for it.
 
@@ -458,61 +475,3 @@ cdef class Sending(Steps):
                 return awaitable
             return self.session.outlet.wait_drained()
         return self.session.emit_event(self.topic, self.args, self.kwargs, self.trust_level)
-
-
-cdef class Delivery(Steps):
-    """One message that a connection takes: counts while the connection keeps the sender waiting."""
-
-    def __cinit__(self, SessionCore session, awaitable):
-        self.session = session
-        self.awaitable = awaitable
-
-    cdef object begin(self):
-        awaitable = self.awaitable
-        self.awaitable = None
-        self.session.sending += 1
-        return awaitable
-
-    cdef object returned(self, object value):
-        self.end()
-        return None
-
-    cdef object raised(self, object error):
-        self.end()
-        raise error
-
-    def close(self):
-        # What has not begun still has what it was given.
-        close = getattr(self.awaitable, 'close', None)
-        self.awaitable = None
-        if close is not None:
-            close()
-        Steps.close(self)
-
-    cdef int end(self) except -1:
-        cdef SessionCore session = self.session
-        session.sending -= 1
-        if session.relief is not None and session.sending <= SENDING_LIMIT // 2:
-            relief = session.relief
-            session.relief = None
-            relief()
-        return 0
-
-
-cdef class InTurn(Steps):
-    """Awaits several awaitables, one after the other."""
-
-    def __cinit__(self, list work):
-        self.work = work[::-1]
-
-    cdef object begin(self):
-        return self.work.pop() if self.work else None
-
-    cdef object returned(self, object value):
-        return self.work.pop() if self.work else None
-
-    cdef object raised(self, object error):
-        for awaitable in self.work:
-            if hasattr(awaitable, 'close'):
-                awaitable.close()
-        raise error

@@ -88,6 +88,8 @@ class PayloadConnection(Connection):
     """
 
     codec: Codec
+    # The bytes that send_msg() is sending. A client that lets them grow isn't read from any more.
+    unsent_size = 0
     _is_answering = False
 
     @abstractmethod
@@ -141,7 +143,12 @@ class PayloadConnection(Connection):
 
         Raises SerializationError for a value that the serializer has no form for.
         """
-        await self.send_payload(self.codec.encode(msg))
+        payload = self.codec.encode(msg)
+        self.unsent_size += len(payload)
+        try:
+            await self.send_payload(payload)
+        finally:
+            self.unsent_size -= len(payload)
 
     async def send_msgs(self, msgs: Iterable[Sequence[Any]]) -> None:
         """Sends messages in this order, in one payload where the subprotocol is a batched one."""

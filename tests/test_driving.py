@@ -1,6 +1,7 @@
 """The sessions of connections that hand over messages one by one: turns, one session after another, slow readers."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from raw_client import CLIENT_GOODBYE, HELLO, make_app
 from session_clients import Clients, Pair
 
 import serverwamp_fast as wamp
+from serverwamp_fast._core.codecs import codec_for
+from serverwamp_fast.connection import PayloadConnection
 
 
 class Batch(Pair):
@@ -37,6 +40,37 @@ class Unread(Pair):
         if msg[0] in (50, 8):
             await self.reads.wait()
         await super().send_msg(msg)
+
+
+class Payloads(PayloadConnection):
+    """Has a client that doesn't read results until it `reads`."""
+
+    codec = codec_for('wamp.2.json')
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transport_info['peer_address'] = '127.0.0.1'
+        self.incoming: asyncio.Queue[Any] = asyncio.Queue()
+        self.outgoing: asyncio.Queue[Any] = asyncio.Queue()
+        self.reads = asyncio.Event()
+        self.serving: asyncio.Task[None]
+
+    async def receive_payload(self) -> str | None:
+        payload: str | None = await self.incoming.get()
+        return payload
+
+    async def send_payload(self, payload: bytes) -> None:
+        message = json.loads(payload)
+        if message[0] == 50:
+            await self.reads.wait()
+        self.outgoing.put_nowait(message)
+
+    async def close(self) -> None:
+        self.incoming.put_nowait(None)
+
+    def say(self, *messages: Any) -> None:
+        for message in messages:
+            self.incoming.put_nowait(json.dumps(message))
 
 
 def serve(app: Any, pair: Any) -> Any:
@@ -162,6 +196,89 @@ def test_nothing_is_read_from_a_client_that_does_not_read(run, procedure: str) -
         assert answered == set(range(1, 1001))
         await pair.vanish()
 
+    run(main())
+
+
+@pytest.mark.parametrize('tasks', ['of Python', 'not eager'])
+def test_large_results_wait_in_small_number(run, tasks: str) -> None:
+    size = 100_000
+    started: list[int] = []
+
+    async def main() -> None:
+        app = make_app()
+        routes = wamp.RPCRouteSet()
+
+        @routes.route('large')
+        async def large(number: int) -> str:
+            started.append(number)
+            return 'x' * size
+
+        app.add_rpc_routes(routes)
+        pair = serve(app, Payloads())
+        pair.say(HELLO)
+        assert (await pair.outgoing.get())[0] == 2
+        pair.say(*([48, n, {}, 'large', [n]] for n in range(1, 201)))
+        await turns()
+        # What is on its way may go beyond 256 KiB by one message.
+        assert started == [1, 2, 3]
+        assert pair.unsent_size < 4 * size
+        pair.reads.set()
+        for number in range(1, 201):
+            assert (await pair.outgoing.get())[:2] == [50, number]
+        assert started == list(range(1, 201))
+        assert pair.unsent_size == 0
+        await pair.close()
+        await pair.serving
+
+    if tasks == 'not eager':
+        run.loop.set_task_factory(lambda loop, work, **options: asyncio.Task(work, loop=loop, **options))
+    run(main())
+
+
+def test_what_others_send_over_a_connection_does_not_stop_reading(run) -> None:
+    async def main() -> None:
+        pair = serve(make_app(), Payloads())
+        pair.say(HELLO)
+        assert (await pair.outgoing.get())[0] == 2
+        other = asyncio.create_task(pair.send_msg((50, 1, {}, ['x' * 1_000_000])))
+        pair.say(*([48, n, {}, 'unknown'] for n in range(1, 100)))
+        for _ in range(99):
+            assert (await pair.outgoing.get())[0] == 8
+        assert pair.unsent_size > 1_000_000
+        pair.reads.set()
+        await other
+        await pair.close()
+        await pair.serving
+
+    run(main())
+
+
+def test_calls_that_wait_for_a_client_to_read_can_be_cancelled(run) -> None:
+    started: list[int] = []
+
+    async def main() -> None:
+        app = make_app()
+        routes = wamp.RPCRouteSet()
+
+        @routes.route('large')
+        async def large(number: int) -> str:
+            started.append(number)
+            return 'x' * 1_000_000
+
+        app.add_rpc_routes(routes)
+        pair = serve(app, Payloads())
+        pair.say(HELLO)
+        assert (await pair.outgoing.get())[0] == 2
+        # All of them are read before the first one begins.
+        pair.say(*([48, n, {}, 'large', [n]] for n in (1, 2, 3)), [49, 2, {'mode': 'kill'}])
+        assert await pair.outgoing.get() == [8, 48, 2, {}, 'wamp.error.canceled']
+        pair.reads.set()
+        assert [(await pair.outgoing.get())[1] for _ in range(2)] == [1, 3]
+        assert started == [1, 3]
+        await pair.close()
+        await pair.serving
+
+    run.loop.set_task_factory(lambda loop, work, **options: asyncio.Task(work, loop=loop, **options))
     run(main())
 
 

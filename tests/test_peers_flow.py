@@ -306,6 +306,44 @@ def test_a_client_that_does_not_read_its_answers_gets_no_more_of_them(
     run(main(), deadline=120)
 
 
+@pytest.mark.parametrize('ending', ['reads', 'leaves'])
+def test_large_answers_wait_in_small_number_where_tasks_are_not_eager(run, ending: str) -> None:
+    """All calls of a read are tasks before the first one begins."""
+    started: list[int] = []
+    text = 'x' * 1_000_000
+
+    async def main() -> None:
+        app = make_app(max_message_size=2_000_000)
+        routes = wamp.RPCRouteSet()
+
+        @routes.route('large')
+        async def large(number: int) -> str:
+            started.append(number)
+            return text
+
+        app.add_rpc_routes(routes)
+        async with serving(app) as server:
+            client = await server.join(receive_buffer=4096)
+            await client.say(*[[48, number, {}, 'large', [number]] for number in range(1, 61)])
+            connection = await until_stuck(server)
+            await settle(server)
+            # The sockets of both sides hold some of them.
+            assert len(started) < 30
+            assert connection.transport.get_write_buffer_size() < 2 * len(text)
+            if ending == 'reads':
+                for number in range(1, 61):
+                    assert await client.hear() == [50, number, {}, [text]]
+                await client.leave()
+            else:
+                client.reset()
+                await server.all_gone()
+
+    run.loop.set_task_factory(lambda loop, work, **options: asyncio.Task(work, loop=loop, **options))
+    run(main())
+    # What came before a loss is handled.
+    assert started == list(range(1, 61))
+
+
 def test_close_behind_unread_answers_is_answered(run) -> None:
     async def main() -> None:
         app, seen = make_flooding_app()

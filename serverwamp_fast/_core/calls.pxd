@@ -38,6 +38,7 @@ cdef class Call(Steps):
     cdef bint is_listed         # in the session's table of running calls
     cdef bint is_killed         # the caller waits for the end of the cancelled task
     cdef bint has_all_inputs
+    cdef bint waits_for_room    # has not begun, because the client doesn't read
 
     cdef int read_options(self) except -1
     cdef int open_inputs(self, object open_inputs) except -1

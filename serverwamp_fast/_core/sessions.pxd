@@ -1,3 +1,4 @@
+from .deliveries cimport Deliveries
 from .outlets cimport Outlet
 from .sequences cimport RequestSequence
 from .steps cimport Steps
@@ -26,8 +27,7 @@ cdef class SessionCore:
     cdef dict calls                     # request id -> Call, of those that run on after their first step
     cdef dict abandoned                 # ids of progressive calls that ended before their last CALL came
     cdef object dispatch                # how the session's requests are handled; see dispatch.pyx
-    cdef object relief                  # to be called when enough of what is being sent is on its way
-    cdef int sending                    # messages that a connection without an outlet is taking
+    cdef Deliveries deliveries          # what a connection without an outlet is taking, once there was anything
     cdef int state
     cdef bint plain_sends
     cdef bint welcomed
@@ -53,6 +53,7 @@ cdef class SessionCore:
     cdef object emit_to_patterns(
         self, object topic, unsigned long long publication, dict details, object args, object kwargs
     )
+    cdef object wait_for_room(self)
     cdef bint post(self, Subscription subscription, object event) except -1
 
 cdef class Sending(Steps):
@@ -61,12 +62,3 @@ cdef class Sending(Steps):
     cdef object args
     cdef object kwargs
     cdef object trust_level
-
-cdef class Delivery(Steps):
-    cdef SessionCore session
-    cdef object awaitable
-
-    cdef int end(self) except -1
-
-cdef class InTurn(Steps):
-    cdef list work

@@ -109,10 +109,10 @@ class SessionCore:
 
     @property
     def is_congested(self) -> bool:
-        """Whether so many of the session's messages wait to be sent that reading has to stop."""
+        """Whether so many of the session's messages, or bytes, wait to be sent that reading has to stop."""
 
     def call_on_relief(self, callback: Callable[[], object]) -> None:
-        """Call `callback` when the session is not congested any more."""
+        """Call `callback` once when half of that is sent; for a session that is congested."""
 
     def take_held_events(self, number: int) -> Sequence[Any]:
         """Return the events held for a subscription so far; if there are none, none are held from now on."""
@@ -153,13 +153,3 @@ class Sending(Steps):
     """What send_event() and send_raw() return: awaiting it sends."""
 
     def __new__(cls, session: SessionCore, topic: Any, args: Any, kwargs: Any, trust_level: Any) -> Self: ...
-
-class Delivery(Steps):
-    """One message that a connection takes: counts while the connection keeps the sender waiting."""
-
-    def __new__(cls, session: SessionCore, awaitable: Any) -> Self: ...
-
-class InTurn(Steps):
-    """Awaits several awaitables, one after the other."""
-
-    def __new__(cls, work: list[Any]) -> Self: ...

@@ -163,6 +163,9 @@ cdef class WAMPPeer(WebSocketTransport):
             self.wake_consumer()
             self.update_reading()
             return 0
+        if self.is_over():
+            # Such as the rest of a batch with a message in it that was answered with ABORT.
+            return 0
         if type(item) is PeerClose and self.give_up_opening():
             return self.answer_close((<PeerClose> item).code)
         if self.opener is not None:
@@ -179,11 +182,14 @@ cdef class WAMPPeer(WebSocketTransport):
         self.held_size += size
         return self.update_reading()
 
+    cdef bint is_over(self) noexcept:
+        """Whether messages don't count any more: after ABORT or Close. What came before a loss still does."""
+        return self.state != SOCKET_OPEN and (self.session is None or self.state != SOCKET_CLOSED)
+
     cdef int handle(self, object item) except -1:
         """Handle a message, a message's error, or the peer's Close."""
         cdef object work
-        if self.state != SOCKET_OPEN and (self.session is None or self.state != SOCKET_CLOSED):
-            # After ABORT or Close nothing counts. After a loss, what came before it still does.
+        if self.is_over():
             return 0
         if type(item) is PeerClose:
             return 0 if self.state == SOCKET_CLOSED else self.answer_close((<PeerClose> item).code)

@@ -1,5 +1,6 @@
 """What becomes of bad input on the native transport: an answer, one line in the log, and no harm to others."""
 
+import tracemalloc
 from typing import Any
 
 import msgpack
@@ -100,6 +101,25 @@ def test_bad_input_is_answered_with_abort_and_one_line_in_the_log(run, caplog, n
     run(main())
     (line,) = warnings_in(caplog)
     assert uri in line
+
+
+def test_the_rest_of_a_batch_behind_abort_is_not_kept(run) -> None:
+    count = 200_000
+
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.join(JSON_BATCHED)
+            tracemalloc.start()
+            try:
+                await client.send(text('1\x1e' * count))
+                await client.expect_abort(VIOLATION)
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            # The payload, and a list with nothing new in it.
+            assert peak < 20 * count
+
+    run(main())
 
 
 BAD_FIRST: dict[str, tuple[bytes, str]] = {

@@ -13,6 +13,7 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef bint awaits_steps          # whether calls were started that have not had their first step
 
     cdef bint is_early(self, object item) noexcept
+    cdef bint is_over(self) noexcept
     cdef bint give_up_opening(self) except -1
     cdef int take(self, object item, size_t size) except -1
     cdef int handle(self, object item) except -1

@@ -29,6 +29,8 @@ logger = logging.getLogger('serverwamp_fast.session')
 cdef enum:
     HELD_LIMIT = 256 * 1024     # what is held of one client's messages before reading stops
     HELD_OVERHEAD = 4 * 1024    # what a held message counts beside its size
+    INFO = 20                   # levels of logging
+    WARNING = 30
 
 
 cdef class PeerClose:
@@ -101,7 +103,9 @@ cdef class WAMPPeer(WebSocketTransport):
         if self.session is not None and self.session.state == STATE_OPEN:
             # WELCOME is out; what runs is the session's own.
             return 0
-        self.refuse('wamp.error.timeout', f'No session was opened within {self.hub.open_timeout:g} seconds.')
+        # Of clients that say nothing there may be many, and nothing is wrong with the server.
+        self.refuse('wamp.error.timeout', f'No session was opened within {self.hub.open_timeout:g} seconds.',
+                    INFO if self.session is None else WARNING)
         if self.job is not None:
             self.job.cancel()
         return 0
@@ -356,13 +360,13 @@ cdef class WAMPPeer(WebSocketTransport):
         # Otherwise finish_job() comes back here: the job may be about to start what has to be cleaned up.
         return 0
 
-    cdef int refuse(self, object uri, object text) except -1:
+    cdef int refuse(self, object uri, object text, int level=WARNING) except -1:
         """End all with ABORT (WAMP BP, "ABORT") and close the connection."""
         cdef dict details = {} if text is None else {'message': text}
         if self.state == SOCKET_CLOSED:
             return self.end_session()
         # The text may quote the client, at any length.
-        logger.warning('A session is aborted with %s: %.500r', uri, text)
+        logger.log(level, 'A session is aborted with %s: %.500r', uri, text)
         if self.state == SOCKET_OPEN and (self.session is None or self.session.state != STATE_CLOSING):
             # Nothing may follow GOODBYE (WAMP BP, "Session Closing").
             self.put_message((ABORT, details, uri))

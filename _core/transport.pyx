@@ -26,6 +26,7 @@ cdef extern from "Python.h":
     Py_ssize_t bytes_capacity "PyBytes_GET_SIZE" (PyObject *object) noexcept
 
 logger = logging.getLogger('serverwamp_fast.transport')
+handshake_logger = logging.getLogger('serverwamp_fast.handshake')
 
 cdef enum:
     HEAD_LIMIT = 16 * 1024      # an HTTP request of a browser with many cookies is below this
@@ -234,6 +235,9 @@ cdef class WebSocketTransport(Outlet):
         response, subprotocol = self.hub.negotiate(self.head)
         self.transport.write(response)
         if subprotocol is None:
+            handshake_logger.info('Refused a request of %s with %.3s: %.500r',
+                                  self.transport.get_extra_info('peername'), response[9:12].decode(),
+                                  self.head.partition(b'\r\n')[0][:500])
             return self.end_output()
         self.state = SOCKET_OPEN
         self.reader = FrameReader(max_size=self.hub.max_size)
@@ -498,6 +502,8 @@ cdef class WebSocketTransport(Outlet):
         self.timer = None
         if self.state == SOCKET_OPEN:
             self.on_deadline()
-            self.flush_output()
-        else:
-            self.transport.abort()
+            return self.flush_output()
+        if self.state == SOCKET_HANDSHAKE:
+            handshake_logger.info('No WebSocket was opened by %s within %g seconds: %.500r',
+                                  self.transport.get_extra_info('peername'), self.hub.open_timeout, self.head[:500])
+        self.transport.abort()

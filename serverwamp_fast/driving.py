@@ -62,7 +62,7 @@ class ConnectionDriver:
 
     async def _first_message(self) -> Any:
         """Return the HELLO that a session has to begin with, or None if the connection is over."""
-        stop_timer = self._support.call_later(self._app.open_timeout, self._abort_late)
+        stop_timer = self._support.call_later(self._app.open_timeout, self._abort_silent)
         try:
             message = await self._next_message()
             if message is END:
@@ -245,15 +245,20 @@ class ConnectionDriver:
         )
         session.stop_opening()
 
-    async def _abort_late(self) -> None:
+    async def _abort_late(self, level: int = logging.WARNING) -> None:
         """End a connection whose client has used up its time."""
         seconds = self._app.open_timeout
-        await self._abort('wamp.error.timeout', f'No session was opened within {seconds:g} seconds.')
+        await self._abort('wamp.error.timeout', f'No session was opened within {seconds:g} seconds.', level)
 
-    async def _abort(self, uri: str, message: str) -> None:
+    async def _abort_silent(self) -> None:
+        """End a connection whose client has not said HELLO."""
+        # Of such clients there may be many, and nothing is wrong with the server.
+        await self._abort_late(logging.INFO)
+
+    async def _abort(self, uri: str, message: str, level: int = logging.WARNING) -> None:
         """End the connection with ABORT, and one line in the log."""
         # The text may quote the client, at any length.
-        logger.warning('A session is aborted with %s: %.500r', uri, message)
+        logger.log(level, 'A session is aborted with %s: %.500r', uri, message)
         await self._connection.abort(uri, message)
 
 

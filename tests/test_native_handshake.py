@@ -262,6 +262,64 @@ def test_a_second_request_behind_a_refused_one_is_not_answered(run) -> None:
     run(main())
 
 
+LOGGED: dict[str, tuple[bytes, str, str]] = {
+    'not a WebSocket': (b'GET /a HTTP/1.1\r\nHost: a\r\n\r\n', '426', "b'GET /a HTTP/1.1'"),
+    'not HTTP': (b'\x16\x03\n\x1b[31m\r\n\r\n', '400', "b'\\x16\\x03\\n\\x1b[31m'"),
+    'too long': (b'GET /' + b'\xff' * 20_000 + b' HTTP/1.1\r\n\r\n', '414', "b'GET /\\xff\\xff"),
+}
+
+
+@pytest.mark.parametrize('name', LOGGED)
+def test_what_is_refused_is_one_line_in_the_log(run, caplog, name: str) -> None:
+    request, status, shown = LOGGED[name]
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            address = client.sock.getsockname()
+            await client.send(request)
+            await client.read_rest()
+            client.close()
+            await server.all_gone()
+            line = handshake_line(caplog)
+            assert str(address) in line
+            assert status in line
+            assert shown in line
+
+    run(main())
+
+
+@pytest.mark.parametrize('sent', [b'', b'\x16\x03\x01\n', b'GET /' + b'a' * 10_000])
+def test_a_handshake_that_takes_too_long_is_one_line_in_the_log(run, caplog, sent: bytes) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with serving(make_app(open_timeout=0.05)) as server:
+            client = await server.connect_tcp()
+            address = client.sock.getsockname()
+            await client.send(sent)
+            with contextlib.suppress(ConnectionResetError):
+                assert await client.receive() == b''
+            await server.all_gone()
+            line = handshake_line(caplog)
+            assert str(address) in line
+            assert '0.05 seconds' in line
+            assert repr(sent)[:400] in line
+
+    run(main())
+
+
+def handshake_line(caplog: Any) -> str:
+    """The one line that the handshake's logger has written."""
+    (record,) = [record for record in caplog.records if record.name == 'serverwamp_fast.handshake']
+    assert record.levelno == logging.INFO
+    line: str = record.getMessage()
+    assert line.isprintable()
+    assert len(line) < 700
+    return line
+
+
 def test_the_library_of_the_handshake_does_not_log_each_connection(run, caplog) -> None:
     caplog.set_level(logging.INFO)
 

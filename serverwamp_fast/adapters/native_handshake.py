@@ -13,9 +13,10 @@ from websockets.server import ServerProtocol
 
 from .._core.codecs import SUBPROTOCOLS
 
-# The handshake library announces every connection at INFO; that is for who asks for it.
-handshake_logger = logging.getLogger('serverwamp_fast.handshake')
-handshake_logger.setLevel(logging.WARNING)
+# The handshake library announces every connection at INFO; that is for who asks for it. What is refused, and what
+# takes too long, is announced by the core as serverwamp_fast.handshake.
+library_logger = logging.getLogger('serverwamp_fast.handshake.library')
+library_logger.setLevel(logging.WARNING)
 
 NOT_WEBSOCKET = 'This is a WAMP server. Connect to it with a WAMP client, over WebSocket.\n'
 NO_SUBPROTOCOL = (
@@ -67,7 +68,7 @@ class Handshake:
 @contextlib.contextmanager
 def reading(head: bytes) -> Iterator[tuple[ServerProtocol, Request | None]]:
     """Read an HTTP request: provide the handshake library's protocol object, and the request if it is one."""
-    protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=handshake_logger)
+    protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=library_logger)
     try:
         protocol.receive_data(head)
         events: list[Any] = protocol.events_received()

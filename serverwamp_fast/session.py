@@ -102,7 +102,7 @@ class WAMPSession(SessionCore):
     confirmed_auth_id: str | None = None
     welcome_extra: Mapping[str, Any] | None = None
     # While the session is being opened, and whatever it waits for can be cancelled.
-    cancel_opening: Callable[[], None] | None = None
+    cancel_opening: Callable[[], object] | None = None
 
     # Tasks
 

@@ -183,12 +183,14 @@ def test_what_was_said_meanwhile_is_not_lost(run, clients: Clients) -> None:
     run(main())
 
 
-def test_close_sessions_tells_those_who_wait_for_welcome(run) -> None:
+@PLACES
+def test_close_sessions_tells_those_who_wait_for_welcome(run, clients: Clients, place: str) -> None:
     """What the native server does when it closes is in test_native_shutdown."""
+
     async def main() -> None:
         app = make_app()
-        hanging = hang_in(app, 'authenticator')
-        async with Clients('own connection').of(app) as connect:
+        hanging = hang_in(app, place)
+        async with clients.of(app) as connect:
             client = await connect()
             await client.say(HELLO)
             await hanging.has_begun.wait()

@@ -216,12 +216,22 @@ class Server:
             or realm.authed_session_lifespan_handlers
             or not realm.lets_everyone_in
         ):
-            return session, self._app.establish(session, peer.next_while_opening)
+            return session, self._establish(session, peer)
         session.identity = None
         session.mark_welcomed()
         peer.put(session.welcome())
         session.mark_open()
         return session, None
+
+    async def _establish(self, session: WAMPSession, peer: NativeConnection) -> bool:
+        """Open a session, in a task that session.stop_opening() cancels."""
+        task = asyncio.current_task()
+        assert task is not None
+        session.cancel_opening = task.cancel
+        try:
+            return await self._app.establish(session, peer.next_while_opening)
+        finally:
+            session.cancel_opening = None
 
     def end_session(self, session: WAMPSession) -> None:
         if self._app.end_session(session):

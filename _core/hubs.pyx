@@ -10,6 +10,11 @@ import asyncio
 import sys
 
 from .outlets cimport Outlet
+from .steps cimport STEPS_DONE, Steps
+
+cdef extern from "Python.h":
+    # What `call(*args, **kwargs)` does, without a copy of the keyword arguments.
+    object PyObject_Call(object call, tuple args, dict kwargs)
 
 cdef object Task = asyncio.Task
 cdef bint HAS_EAGER_TASKS = sys.version_info >= (3, 12)
@@ -40,26 +45,32 @@ cdef class Hub:
         self.memory = bytearray(READ_BUFFER)
         self.view = memoryview(self.memory)
         self.buffer = <unsigned char *> (<char *> self.memory)
-        self.eager = HAS_EAGER_TASKS
+        self.forget_task = self.tasks.pop
+        # Made once: a dict of keyword arguments for each task costs more than the rest of the call of Task.
+        self.task_options = {'loop': loop, 'eager_start': True} if HAS_EAGER_TASKS else {'loop': loop}
 
     cdef object start_task(self, object coroutine, object context, object owner):
         """Run a coroutine in a task of its own; on Python 3.12+ its first step runs now.
 
         `owner` is the session that the task belongs to, or None; see cancel_tasks().
         """
+        cdef dict options = self.task_options
         factory = self.loop.get_task_factory()
-        self.started_later = factory is not None or not self.eager
+        self.started_later = factory is not None or not HAS_EAGER_TASKS
         if factory is not None:
             task = self.loop.create_task(coroutine, context=context)
-        elif self.eager:
-            # Built directly, because uvloop's create_task() refuses eager_start.
-            task = Task(coroutine, loop=self.loop, context=context, eager_start=True)
         else:
-            task = Task(coroutine, loop=self.loop, context=context)
+            if context is not None:
+                options = {**options, 'context': context}
+            # Built directly, because uvloop's create_task() refuses eager_start.
+            task = PyObject_Call(Task, (coroutine,), options)
+        if isinstance(coroutine, Steps) and (<Steps> coroutine).phase == STEPS_DONE:
+            # As is known without asking the task, for nearly every call.
+            return task
         if not task.done():
             # The loop itself only holds tasks weakly.
             self.tasks[task] = owner
-            task.add_done_callback(self.tasks.pop)
+            task.add_done_callback(self.forget_task)
         return task
 
     def cancel_tasks(self, owner):

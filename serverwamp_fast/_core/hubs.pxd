@@ -15,7 +15,8 @@ cdef class Hub:
     cdef unsigned char *buffer
     cdef list dirty
     cdef bint flush_scheduled
-    cdef bint eager
+    cdef dict task_options          # what every task is made with
+    cdef object forget_task
     cdef bint started_later         # whether the last task that was started has its first step on the next turn
 
     cdef object start_task(self, object coroutine, object context, object owner)

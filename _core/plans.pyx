@@ -77,10 +77,12 @@ cdef class CallPlan:
         self.parameters = tuple(parameters)
         self.names = frozenset(signature.parameters)
         self.wants_request = any((<Parameter> p).special == SPECIAL_REQUEST for p in parameters)
-        self.positional_only = True
+        self.positional_only = self.is_plain = True
         for parameter in parameters:
             if parameter.kind != KIND_POSITIONAL:
-                self.positional_only = False
+                self.positional_only = self.is_plain = False
+            if parameter.special != SPECIAL_NONE or parameter.target is not None:
+                self.is_plain = False
         return 0
 
     cdef object invoke(self, object session, object request, object args, object kwargs, dict factories):
@@ -92,6 +94,9 @@ cdef class CallPlan:
         cdef dict named
         if self.failure is not None:
             raise TypeError(self.failure)
+        if self.is_plain and len(args) == len(self.parameters) and not (factories and self.is_served(factories)):
+            # Most calls: there is nothing to decide or to convert.
+            return self.procedure(*args)
         if self.positional_only:
             return self.procedure(*self.bind_positional(session, request, args, kwargs, factories))
         named = {}
@@ -124,6 +129,14 @@ cdef class CallPlan:
             if factory is not NULL:
                 return (<object> factory)()
         return EMPTY
+
+    cdef bint is_served(self, dict factories) except -1:
+        """Return whether a default arg has the name of a parameter."""
+        cdef Parameter parameter
+        for parameter in self.parameters:
+            if parameter.name in factories:
+                return True
+        return False
 
     cdef list bind_positional(self, object session, object request, object args, object kwargs, dict factories):
         """Bind a signature that has nothing but plain parameters."""

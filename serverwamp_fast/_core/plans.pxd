@@ -27,10 +27,12 @@ cdef class CallPlan:
     cdef str failure            # why the signature can't be read, or None
     cdef readonly bint wants_request
     cdef bint positional_only   # nothing but plain positional parameters
+    cdef bint is_plain          # and all of them take any value that a call brings
 
     cdef int read_signature(self, object signature) except -1
     cdef object invoke(self, object session, object request, object args, object kwargs, dict factories)
     cdef object given(self, Parameter parameter, object args, Py_ssize_t *used, object kwargs)
+    cdef bint is_served(self, dict factories) except -1
     cdef object served(self, Parameter parameter, object session, object request, dict factories)
     cdef list bind_positional(self, object session, object request, object args, object kwargs, dict factories)
     cdef list bind_all(self, object session, object request, object args, object kwargs, dict factories, dict named)

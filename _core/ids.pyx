@@ -26,7 +26,7 @@ cdef unsigned long long next_global_id() except 0:
     block_left -= 8
     memcpy(&number, block + block_left, 8)
     # 53 random bits are 0..2**53-1 with equal chances; the scope starts at 1.
-    return (number & 0x1FFFFFFFFFFFFF) + 1
+    return (number & 0x1FFFFFFFFFFFFFULL) + 1
 
 
 def global_id():

@@ -198,7 +198,8 @@ cdef class WAMPPeer(WebSocketTransport):
         if type(item) is PeerClose:
             return 0 if self.state == SOCKET_CLOSED else self.answer_close((<PeerClose> item).code)
         try:
-            if isinstance(item, WAMPMsgParseError):
+            # The class is written in Python, which makes the general question a dear one.
+            if not isinstance(item, (list, tuple)) and isinstance(item, WAMPMsgParseError):
                 raise item
             if self.session is None:
                 return self.handle_hello(item)

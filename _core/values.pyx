@@ -218,6 +218,9 @@ def _simplify_for_json(value):
     return simplify_container(value)
 
 
+cdef object simplify_for_json = _simplify_for_json
+
+
 cdef object simplify_container(object value):
     if isinstance(value, Mapping):
         return dict(value)
@@ -277,7 +280,7 @@ cdef object encode_exactly = json.JSONEncoder(ensure_ascii=False, allow_nan=Fals
 cdef bytes write_json(object value):
     """Return a value's JSON text in UTF-8. Raises SerializationError."""
     try:
-        return dump_orjson(value, _simplify_for_json)
+        return dump_orjson(value, simplify_for_json)
     except TypeError:
         # Integers beyond 64 bits, keys that are not strings, nesting beyond orjson's limit for writing.
         pass

@@ -136,6 +136,11 @@ cdef class FrameReader:
             self._free_buffer()
         return 0
 
+    cdef bint is_idle(self) noexcept:
+        return (
+            self._phase == IN_HEADER and self._header_size == 0 and self._message_opcode == 0 and self._buffer == NULL
+        )
+
     cdef int next_event(self) except -1:
         cdef int step
         cdef unsigned char *start

@@ -9,6 +9,7 @@ This is the one module of the core that knows asyncio.
 import asyncio
 import sys
 
+from .frames cimport FrameReader
 from .outlets cimport Outlet
 from .steps cimport STEPS_DONE, Steps
 
@@ -72,6 +73,12 @@ cdef class Hub:
             self.tasks[task] = owner
             task.add_done_callback(self.forget_task)
         return task
+
+    cdef FrameReader take_reader(self):
+        """Return a frame reader that is idle; who is done with it makes it the spare one again."""
+        cdef FrameReader reader = self.spare_reader
+        self.spare_reader = None
+        return FrameReader(max_size=self.max_size) if reader is None else reader
 
     def cancel_tasks(self, owner):
         """Cancel the tasks of one owner."""

@@ -208,8 +208,7 @@ cdef class WebSocketTransport(Outlet):
             if self.state == SOCKET_HANDSHAKE:
                 self.read_head(data, size)
             elif self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
-                self.reader.feed(data, size)
-                self.pump()
+                self.read_frames(data, size)
         except Exception:
             logger.exception('A connection ends because of an error in the server.')
             self.fail(1011, b'internal error')
@@ -240,12 +239,21 @@ cdef class WebSocketTransport(Outlet):
                                   self.head.partition(b'\r\n')[0][:500])
             return self.end_output()
         self.state = SOCKET_OPEN
-        self.reader = FrameReader(max_size=self.hub.max_size)
         self.on_open(subprotocol)
         if rest:
             # The head ended inside this read, so what follows it is the read's tail.
-            self.reader.feed(data + size - rest, rest)
-            self.pump()
+            self.read_frames(data + size - rest, rest)
+        return 0
+
+    cdef int read_frames(self, unsigned char *data, size_t size) except -1:
+        """Handle the frames of a window. Between reads, only connections with an unfinished message have a reader."""
+        if self.reader is None:
+            self.reader = self.hub.take_reader()
+        self.reader.feed(data, size)
+        self.pump()
+        if self.reader.is_idle():
+            self.hub.spare_reader = self.reader
+            self.reader = None
         return 0
 
     cdef int pump(self) except -1:
@@ -321,8 +329,7 @@ cdef class WebSocketTransport(Outlet):
                 self.backlog = None
                 # It came out of the read buffer, so it fits; and frames are unmasked in place.
                 memcpy(self.hub.buffer, PyBytes_AS_STRING(backlog), PyBytes_GET_SIZE(backlog))
-                self.reader.feed(self.hub.buffer, PyBytes_GET_SIZE(backlog))
-                self.pump()
+                self.read_frames(self.hub.buffer, PyBytes_GET_SIZE(backlog))
             elif self.backlog is not None and not self.is_stopped():
                 self.schedule_resume()
         except Exception:

@@ -67,6 +67,8 @@ cdef class FrameReader:
     # Frees what the last event took, as next_event() does too. For a caller that stops before
     # FRAME_NEED_DATA.
     cdef int release(self) noexcept
+    # Whether it is as new, apart from the window: no frame, message or end is known of.
+    cdef bint is_idle(self) noexcept
     cdef size_t unread(self) noexcept
     cdef unsigned char *unread_start(self) noexcept
 

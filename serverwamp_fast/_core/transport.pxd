@@ -15,7 +15,7 @@ cdef class WebSocketTransport(Outlet):
     cdef readonly Hub hub
     cdef readonly object transport
     cdef readonly bytes head        # the HTTP request, as received
-    cdef FrameReader reader
+    cdef FrameReader reader         # while a message is under way, and once nothing more is read
     cdef bytes backlog              # what a read brought and the budget left over
     cdef object timer
     cdef list drain_waiters
@@ -44,6 +44,7 @@ cdef class WebSocketTransport(Outlet):
     cdef int wake_waiters(self, object error) except -1
     cdef int process(self, unsigned char *data, size_t size) except -1
     cdef int read_head(self, unsigned char *data, size_t size) except -1
+    cdef int read_frames(self, unsigned char *data, size_t size) except -1
     cdef int pump(self) except -1
     cdef int handle_event(self, int event) except -1
     cdef int set_aside(self) except -1

@@ -18,7 +18,7 @@ from .states cimport (
     STATE_CLOSING, STATE_ENDED, STATE_OPEN, STATE_OPENING,
 )
 from .steps cimport STEPS_NEW, Steps
-from .topics cimport NO_PLACE, Subscription, TopicTable
+from .topics cimport NO_PLACE, Subscription, Topic, TopicTable
 from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
 
 logger = logging.getLogger('serverwamp_fast.session')
@@ -132,31 +132,51 @@ cdef class SessionCore:
 
     cdef Subscription find_subscription(self, object key):
         """Return the subscription for a topic (str), a pattern (topic, match) or an id (int), or None."""
-        if self.subscriptions is None:
-            return None
-        return <Subscription> self.subscriptions.get(key)
+        if self.sole_subscription is not None:
+            return self.sole_subscription if self.sole_subscription.has_key(key) else None
+        return None if self.subscriptions is None else <Subscription> self.subscriptions.get(key)
+
+    cdef list own_subscriptions(self):
+        """Return the subscriptions, in the order of subscribing."""
+        if self.sole_subscription is not None:
+            return [self.sole_subscription]
+        return [subscription for key, subscription in (self.subscriptions or {}).items() if type(key) is not int]
 
     cdef Subscription add_subscription(self, str topic, str match):
         """Return the session's subscription, a new one if need be. Events for a new one are held."""
-        cdef object key = subscription_key(topic, match)
-        cdef Subscription subscription = self.find_subscription(key)
+        cdef Subscription subscription = self.find_subscription(subscription_key(topic, match))
         if subscription is not None:
             return subscription
         subscription = (<TopicTable?> self.realm.topics).add(self, topic, match)
+        self.pattern_count += match != 'exact'
+        if self.sole_subscription is None and self.subscriptions is None:
+            self.sole_subscription = subscription
+            return subscription
         if self.subscriptions is None:
             self.subscriptions = {}
-        self.subscriptions[key] = subscription
-        self.subscriptions[subscription.topic.number] = subscription
-        self.pattern_count += match != 'exact'
+            self.enter_subscription(self.sole_subscription)
+            self.sole_subscription = None
+        self.enter_subscription(subscription)
         return subscription
+
+    cdef int enter_subscription(self, Subscription subscription) except -1:
+        cdef Topic topic = subscription.topic
+        self.subscriptions[subscription_key(topic.uri, topic.match)] = subscription
+        self.subscriptions[topic.number] = subscription
+        return 0
 
     cdef Subscription drop_subscription(self, object number):
         """Forget a subscription and return it. Raises NoSuchSubscription."""
         cdef Subscription subscription = self.find_subscription(number)
         if subscription is None:
             raise NoSuchSubscription(f'The session has no subscription {number}.')
-        del self.subscriptions[subscription_key(subscription.topic.uri, subscription.topic.match)]
-        del self.subscriptions[subscription.topic.number]
+        if subscription is self.sole_subscription:
+            self.sole_subscription = None
+        else:
+            del self.subscriptions[subscription_key(subscription.topic.uri, subscription.topic.match)]
+            del self.subscriptions[subscription.topic.number]
+            if not self.subscriptions:
+                self.subscriptions = None
         self.pattern_count -= subscription.topic.match != 'exact'
         (<TopicTable?> self.realm.topics).remove(subscription)
         return subscription
@@ -184,23 +204,18 @@ cdef class SessionCore:
 
     @property
     def has_subscriptions(self):
-        return bool(self.subscriptions)
+        return self.sole_subscription is not None or self.subscriptions is not None
 
     def subscription_exits(self):
         """Return the handlers whose teardown ends the subscriptions, in the order of subscribing."""
         cdef Subscription subscription
-        return [
-            subscription.exit
-            for key, subscription in (self.subscriptions or {}).items()
-            if type(key) is not int and subscription.exit is not None
-        ]
+        return [subscription.exit for subscription in self.own_subscriptions() if subscription.exit is not None]
 
     def release_subscriptions(self):
         """Forget all subscriptions."""
-        for key in list(self.subscriptions or ()):
-            if type(key) is int:
-                self.drop_subscription(key)
-        self.subscriptions = None
+        cdef Subscription subscription
+        for subscription in self.own_subscriptions():
+            self.drop_subscription(subscription.topic.number)
 
     def own_subscription_id(self, topic, match='exact'):
         """Return the id of the session's subscription to the topic, or None."""
@@ -314,10 +329,10 @@ cdef class SessionCore:
         cdef Subscription subscription
         cdef str uri = plain_text(topic)
         cdef list work = []
-        for key, subscription in tuple(self.subscriptions.items()):
-            if type(key) is int or not subscription.topic.covers(uri):
+        for subscription in self.own_subscriptions():
+            if not subscription.topic.covers(uri):
                 continue
-            known = details if type(key) is str else {**details, 'topic': uri}
+            known = details if subscription.topic.match == 'exact' else {**details, 'topic': uri}
             awaitable = self.emit_to(subscription, publication, known, args, kwargs)
             if awaitable is not None:
                 work.append(awaitable)

@@ -54,6 +54,14 @@ cdef class Subscription:
         self.exit = None
         self.place = NO_PLACE
 
+    cdef bint has_key(self, object key) except -1:
+        """Return whether it is the subscription for a topic (str), a pattern (topic, match) or an id (int)."""
+        if isinstance(key, str):
+            return self.topic.match == 'exact' and key == self.topic.uri
+        if isinstance(key, tuple):
+            return key == (self.topic.uri, self.topic.match)
+        return key == self.topic.number
+
 
 cdef tuple wildcard_shape(str pattern):
     """Return (number of components, for each of them a byte that says whether it is empty)."""

@@ -17,6 +17,8 @@ cdef class Subscription:
     cdef object exit            # the subscription handler, suspended at its yield
     cdef Py_ssize_t place       # in topic.subscribers; NO_PLACE once it has ended
 
+    cdef bint has_key(self, object key) except -1
+
 cdef class TopicTable:
     cdef dict exact         # uri -> Topic, for each policy
     cdef dict prefixes

@@ -51,7 +51,7 @@ cdef class Audience:
 
     cdef bint admits(self, SessionCore session) except -1:
         """Return whether the session gets the event if it is subscribed."""
-        if session.id == self.publisher:
+        if self.publisher is not None and session.id == self.publisher:
             return False
         if not self.is_restricted:
             return True

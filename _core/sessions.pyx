@@ -292,7 +292,8 @@ cdef class SessionCore:
         """Send EVENT if the session is subscribed to the topic (WAMP BP, "Publishing"); see emit()."""
         cdef Subscription subscription = self.find_subscription(topic)
         cdef unsigned long long publication = next_global_id()
-        cdef dict details = {} if trust_level is None else {'trustlevel': trust_level}
+        # None for none, which spares nearly every event a dict.
+        cdef dict details = None if trust_level is None else {'trustlevel': trust_level}
         if self.pattern_count:
             return self.emit_to_patterns(topic, publication, details, args, kwargs)
         if subscription is None:
@@ -312,7 +313,7 @@ cdef class SessionCore:
         ):
             self.outlet.put_payload(self.outlet.codec.encode_event(number, publication, details, args, kwargs))
             return self.outlet.wait_drained()
-        message = with_payload((EVENT, number, publication, details), args, kwargs)
+        message = with_payload((EVENT, number, publication, {} if details is None else details), args, kwargs)
         if subscription.held is not None and self.state < STATE_CLOSING:
             subscription.held.append(message)
             return None
@@ -332,7 +333,7 @@ cdef class SessionCore:
         for subscription in self.own_subscriptions():
             if not subscription.topic.covers(uri):
                 continue
-            known = details if subscription.topic.match == 'exact' else {**details, 'topic': uri}
+            known = details if subscription.topic.match == 'exact' else {**(details or {}), 'topic': uri}
             awaitable = self.emit_to(subscription, publication, known, args, kwargs)
             if awaitable is not None:
                 work.append(awaitable)
@@ -340,11 +341,11 @@ cdef class SessionCore:
 
     def send_event(self, topic, args=(), kwargs=None, trust_level=None):
         """Send an event to the client if it is subscribed to `topic`; await the result. See WAMPSession."""
-        return Sending(self, topic, args, kwargs, trust_level)
+        return new_sending(self, topic, args, kwargs, trust_level)
 
     def send_raw(self, msg):
         """Send a ready message, a sequence whose first element is the message code; await the result."""
-        return Sending(self, RAW, msg, None, None)
+        return new_sending(self, RAW, msg, None, None)
 
     @property
     def is_congested(self):
@@ -470,13 +471,6 @@ cdef class SessionCore:
 cdef class Sending(Steps):
     """What send_event() and send_raw() return: awaiting it sends."""
 
-    def __cinit__(self, SessionCore session, topic, args, kwargs, trust_level):
-        self.session = session
-        self.topic = topic
-        self.args = args
-        self.kwargs = kwargs
-        self.trust_level = trust_level
-
     def __del__(self):
         # Python says the same of an `async def`: a forgotten `await` would lose the message without a word.
         if self.phase == STEPS_NEW:
@@ -484,9 +478,21 @@ cdef class Sending(Steps):
             warnings.warn(f"coroutine '{name}' was never awaited", RuntimeWarning, stacklevel=1, source=self)
 
     cdef object begin(self):
+        if self.session is None:
+            raise TypeError('What sends is made by send_event() and send_raw() of a session.')
         if self.topic is RAW:
             awaitable = self.session.emit(self.args)
             if self.session.outlet is None:
                 return awaitable
             return self.session.outlet.wait_drained()
         return self.session.emit_event(self.topic, self.args, self.kwargs, self.trust_level)
+
+
+cdef Sending new_sending(SessionCore session, object topic, object args, object kwargs, object trust_level):
+    cdef Sending sending = Sending.__new__(Sending)
+    sending.session = session
+    sending.topic = topic
+    sending.args = args
+    sending.kwargs = kwargs
+    sending.trust_level = trust_level
+    return sending

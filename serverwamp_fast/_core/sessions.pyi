@@ -150,6 +150,4 @@ class SessionCore:
 
 
 class Sending(Steps):
-    """What send_event() and send_raw() return: awaiting it sends."""
-
-    def __new__(cls, session: SessionCore, topic: Any, args: Any, kwargs: Any, trust_level: Any) -> Self: ...
+    """What send_event() and send_raw() return: awaiting it sends. Made on its own, it sends nothing."""

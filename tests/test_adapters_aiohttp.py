@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -134,6 +135,42 @@ def test_messages_are_sent_together(run, features: str, subprotocol: str) -> Non
             assert [item for reply in replies for item in wire.decode(reply.data)] == MESSAGES
 
     run(main())
+
+
+@pytest.mark.skipif(adapter.TCP_CORK is None, reason='TCP_CORK is of Linux')
+def test_answers_to_a_client_that_pipelines_leave_together(run, features: str) -> None:
+    corks: list[list[int]] = []
+
+    async def main() -> None:
+        are_there = asyncio.Event()
+
+        async def serve(connection: Any) -> None:
+            sock = connection._transport.get_extra_info('socket')
+            await are_there.wait()
+            # The loop reads them.
+            for _ in range(10):
+                await asyncio.sleep(0)
+            async for message in connection.iterate_msgs():
+                await connection.send_msg(message)
+                seen = [sock.getsockopt(socket.IPPROTO_TCP, adapter.TCP_CORK)]
+                if message[1] != 1:
+                    # The next turn of the loop takes the cork out.
+                    await asyncio.sleep(0)
+                    seen.append(sock.getsockopt(socket.IPPROTO_TCP, adapter.TCP_CORK))
+                corks.append(seen)
+
+        async with connected(serve, 'wamp.2.json') as ws:
+            for number in (1, 2):
+                await ws.send_str(f'[50,{number},{{}}]')
+            are_there.set()
+            for number in (1, 2):
+                assert (await ws.receive()).json()[1] == number
+            # There was nothing behind it when it was waited for.
+            await ws.send_str('[50,3,{}]')
+            assert (await ws.receive()).json()[1] == 3
+
+    run(main())
+    assert corks == [[1], [1, 0], [0, 0]]
 
 
 def test_the_clients_separator_is_answered_with(run) -> None:

@@ -252,9 +252,7 @@ def test_transport_info_tells_of_the_request(run) -> None:
 
     async def main() -> None:
         headers = {'Cookie': 'a=1; b="two"', 'X-Odd': 'value'}
-        async with connected(
-            echo, JSON, headers=headers, path='some%20path?q=%20&r=1'
-        ):
+        async with connected(echo, JSON, headers=headers, path='some%20path?q=%20&r=1'):
             pass
 
     run(main())

@@ -122,6 +122,13 @@ def test_default_args() -> None:
     assert next(made) == 2, 'Nothing is made that the procedure has no parameter for.'
 
 
+def test_a_default_arg_goes_before_as_many_arguments_as_parameters() -> None:
+    plan = CallPlan(lambda a, b: (a, b))
+    assert plan.call(None, None, [1, 2], None, {}) == (1, 2)
+    assert plan.call(None, None, (1, 2), {'a': 3}, {'other': int}) == (1, 2)
+    assert plan.call(None, None, [1, 2], None, {'a': lambda: 'served'}) == ('served', 1)
+
+
 def test_defaults_and_default_args_are_not_converted() -> None:
     def procedure(a: int = 'default', *, db: int = 0) -> tuple:  # type: ignore[assignment]
         return a, db

@@ -187,6 +187,32 @@ def test_subscribing() -> None:
     assert session.subscribe('b') != number
 
 
+@pytest.mark.parametrize('kept', ['first', 'second'])
+def test_one_subscription_and_several(kept: str) -> None:
+    """The only one is kept in another way than several are."""
+    session = make_core()
+    keys = {'first': ('a', 'exact'), 'second': ('a', 'prefix')}
+    for _ in range(2):
+        numbers = {name: session.subscribe(*key) for name, key in keys.items()}
+        assert {name: session.own_subscription_id(*key) for name, key in keys.items()} == numbers
+        for name in keys.keys() - {kept}:
+            session.unsubscribe(numbers[name])
+            assert session.own_subscription_id(*keys[name]) is None
+        assert (
+            session.own_subscription_id(*keys[kept])
+            == session.subscribe(*keys[kept])
+            == numbers[kept]
+        )
+        session.unsubscribe(numbers[kept])
+        assert not session.has_subscriptions
+        # And one that stays alone.
+        number = session.subscribe(*keys[kept])
+        for name, key in keys.items():
+            assert session.own_subscription_id(*key) == (number if name == kept else None)
+        session.release_subscriptions()
+        assert not session.has_subscriptions
+
+
 def test_sessions_of_a_realm_share_the_ids() -> None:
     realm = Realm()
     one, other = (SessionCore(RecordingConnection(), realm) for _ in range(2))
@@ -286,6 +312,11 @@ def test_nothing_is_sent_before_it_is_awaited() -> None:
     assert connection.sent == []
 
 
+def test_what_sends_is_made_by_a_session() -> None:
+    with pytest.raises(TypeError, match=r'made by send_event\(\) and send_raw\(\)'):
+        send(Sending())
+
+
 def test_a_forgotten_await_is_said() -> None:
     session = make_core()
     for name, forget in (
@@ -331,7 +362,9 @@ def test_send_event(args: tuple, kwargs: dict, payload: list) -> None:
     assert [part if isinstance(part, dict) else list(part) for part in event[4:]] == payload
 
 
-@pytest.mark.parametrize(('level', 'details'), [(None, {}), (0, {'trustlevel': 0}), (3, {'trustlevel': 3})])
+@pytest.mark.parametrize(
+    ('level', 'details'), [(None, {}), (0, {'trustlevel': 0}), (3, {'trustlevel': 3})]
+)
 def test_trust_level(level: int | None, details: dict) -> None:
     connection = RecordingConnection()
     session, _ = subscribed(connection)
@@ -348,9 +381,7 @@ def test_each_publication_has_an_id_of_its_own() -> None:
 
 
 @pytest.mark.parametrize('topic', ['other', '', None, 7])
-def test_events_of_other_topics_are_not_sent(
-    topic: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_events_of_other_topics_are_not_sent(topic: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     connection = RecordingConnection()
     for session in make_core(connection), subscribed(connection)[0]:

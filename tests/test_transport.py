@@ -51,6 +51,28 @@ def test_a_stream_in_pieces_is_the_same_stream(run, size: int) -> None:
     run(main())
 
 
+def test_clients_in_the_midst_of_messages_do_not_meet(run) -> None:
+    """Between reads, connections share a reader unless a message of theirs is unfinished."""
+    text = 'grün'.encode()
+    stream = frame(TEXT, text[:3], final=False) + frame(PING, b'p') + frame(CONTINUATION, text[3:])
+
+    async def main() -> None:
+        async with echoing() as server:
+            clients = [await server.connect() for _ in range(len(stream) + 1)]
+            whole = clients.pop()
+            # Each is interrupted at a place of its own.
+            for at, client in enumerate(clients):
+                await client.send(stream[:at])
+                await whole.send(frame(BINARY, b'whole'))
+                assert await whole.read_frame() == (BINARY, b'whole')
+            for at, client in enumerate(clients):
+                await client.send(stream[at:])
+                assert await client.read_frame() == (PONG, b'p')
+                assert await client.read_frame() == (TEXT, text)
+
+    run(main())
+
+
 def test_frames_in_the_segment_of_the_request_are_read(run) -> None:
     async def main() -> None:
         async with echoing() as server:

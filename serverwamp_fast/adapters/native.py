@@ -24,6 +24,7 @@ from .async_base import AsyncTaskGroup
 from .asyncio import AsyncioAsyncSupport
 from .http_info import build_transport_info, encode_headers, read_tls_unique
 from .native_handshake import Handshake, reading
+from .repeated_handshakes import RepeatedHandshakes
 from .socket_files import SocketFile
 
 logger = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class Server:
         self._app = app
         self._hub = Hub(
             loop,
-            Handshake(paths).negotiate,
+            RepeatedHandshakes(Handshake(paths).negotiate).negotiate,
             app.open_timeout,
             app.close_timeout,
             app.max_message_size,

@@ -56,9 +56,7 @@ class Handshake:
             answer = protocol.reject(400, NO_SUBPROTOCOL)
         else:
             answer = protocol.accept(request)
-        protocol.send_response(answer)
-        response = b''.join(protocol.data_to_send())
-        return response, answer.headers.get('Sec-WebSocket-Protocol') if answer.status_code == 101 else None
+        return answer.serialize(), answer.headers.get('Sec-WebSocket-Protocol') if answer.status_code == 101 else None
 
     @staticmethod
     def _bad_request(protocol: ServerProtocol) -> bytes:

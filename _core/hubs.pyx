@@ -8,6 +8,7 @@ This is the one module of the core that knows asyncio.
 
 import asyncio
 import sys
+from collections import deque
 
 from .frames cimport FrameReader
 from .outlets cimport Outlet
@@ -22,6 +23,13 @@ cdef bint HAS_EAGER_TASKS = sys.version_info >= (3, 12)
 
 cdef enum:
     READ_BUFFER = 256 * 1024
+    # Messages of one connection that are handled before others get their turn.
+    VISIT_BUDGET = 64
+    # While there are clients that wait for each of their answers: the same, and the messages that all connections
+    # together may handle in one turn of the loop, beyond one each.
+    SHORT_VISIT_BUDGET = 16
+    SHORT_TURN_BUDGET = 8
+    SHORT_TURNS = 64            # how many turns are short after such a client was seen
 
 
 cdef class Hub:
@@ -43,6 +51,8 @@ cdef class Hub:
         self.connections = set()
         self.tasks = {}
         self.dirty = []
+        self.waiting = deque()
+        self.turn_left = SHORT_TURN_BUDGET
         self.memory = bytearray(READ_BUFFER)
         self.view = memoryview(self.memory)
         self.buffer = <unsigned char *> (<char *> self.memory)
@@ -101,6 +111,56 @@ cdef class Hub:
 
     def spawn(self, coroutine, context=None, owner=None):
         return self.start_task(coroutine, context, owner)
+
+    cdef unsigned int visit_budget(self) noexcept:
+        """Return how many messages a connection may handle now.
+
+        A client that waits for each of its answers should not wait for all that others have in flight. While there
+        are such clients, turns of the loop are short: when the budget of one is used up, connections handle one
+        message of a read, and wait for a turn with the rest. That costs those who pipeline, a little.
+        """
+        if self.short_turns == 0:
+            return VISIT_BUDGET
+        return SHORT_VISIT_BUDGET if self.turn_left > 0 else 1
+
+    cdef int spend(self, int count) except -1:
+        """Note what a connection has handled beyond one message."""
+        if self.short_turns == 0:
+            return 0
+        self.turn_left -= count
+        return self.schedule_turn()
+
+    cdef int note_waiting_client(self) noexcept:
+        """A client has sent one message, and now waits for the answer."""
+        self.short_turns = SHORT_TURNS
+        return 0
+
+    cdef int wait_for_turn(self, Outlet connection) except -1:
+        self.waiting.append(connection)
+        return self.schedule_turn()
+
+    cdef int schedule_turn(self) except -1:
+        if not self.turn_scheduled:
+            self.turn_scheduled = True
+            self.loop.call_soon(self.start_turn)
+        return 0
+
+    def start_turn(self):
+        cdef Outlet connection
+        cdef Py_ssize_t count = len(self.waiting)
+        self.turn_scheduled = False
+        self.turn_left = SHORT_TURN_BUDGET
+        if self.short_turns > 0:
+            self.short_turns -= 1
+        try:
+            # Each once.
+            while count > 0 and (self.turn_left > 0 or self.short_turns == 0):
+                count -= 1
+                connection = <Outlet> self.waiting.popleft()
+                connection.take_turn()
+        finally:
+            if self.waiting:
+                self.schedule_turn()
 
     cdef int add_dirty(self, Outlet connection) except -1:
         """Remember a connection that has output, and flush all of them on the loop's next turn."""

@@ -15,6 +15,10 @@ cdef class Outlet:
         """Hand the output to the event loop's transport."""
         return 0
 
+    cdef int take_turn(self) except -1:
+        """Go on with messages that had to wait for the hub's turn to come round."""
+        return 0
+
     cdef object wait_drained(self):
         """Return None while the output flows, else an awaitable that ends when it flows again."""
         return None

@@ -148,6 +148,9 @@ cdef class WAMPPeer(WebSocketTransport):
 
     cdef int on_resume(self) except -1:
         self.awaits_steps = False
+        return 0
+
+    cdef int on_turn(self) except -1:
         return self.drain_held()
 
     cdef bint is_early(self, object item) noexcept:

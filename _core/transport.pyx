@@ -32,8 +32,8 @@ cdef enum:
     HEAD_LIMIT = 16 * 1024      # an HTTP request of a browser with many cookies is below this
     FIRST_ROOM = 256
     LARGE_PAYLOAD = 32 * 1024   # handed to the transport as it is instead of being copied
+    UNPAUSED_BACKLOG = 16 * 1024    # what may be set aside without reading being paused
     FLUSH_SIZE = 64 * 1024      # output that is not kept for the end of the read or turn
-    READ_BUDGET = 64            # messages of one connection that are handled before others get their turn
 
 
 cdef size_t cut_text(bytes text, size_t limit) noexcept:
@@ -104,7 +104,11 @@ cdef class WebSocketTransport(Outlet):
         return False
 
     cdef int on_resume(self) except -1:
-        """A new turn of the loop: deal with messages that wait, before more is read."""
+        """A new turn of the loop: what was scheduled before has run."""
+        return 0
+
+    cdef int on_turn(self) except -1:
+        """Deal with messages that wait, before more is read."""
         return 0
 
     # Called by the event loop
@@ -118,7 +122,10 @@ cdef class WebSocketTransport(Outlet):
             self.begin_close(1001, b'')
 
     def get_buffer(self, Py_ssize_t size_hint):
-        return self.hub.view
+        if self.backlog is None:
+            return self.hub.view
+        # What is read is put behind it, and both have to fit when it is its turn.
+        return self.hub.view[:len(self.hub.view) - len(self.backlog)]
 
     def buffer_updated(self, Py_ssize_t size):
         try:
@@ -202,9 +209,12 @@ cdef class WebSocketTransport(Outlet):
 
     cdef int process(self, unsigned char *data, size_t size) except -1:
         """Deal with the bytes of one read; write what they led to. Never raises into the loop."""
+        if self.backlog is not None:
+            self.backlog += data[:size]
+            return self.update_reading()
         self.corked = True
+        self.start_budget()
         try:
-            self.budget = READ_BUDGET
             if self.state == SOCKET_HANDSHAKE:
                 self.read_head(data, size)
             elif self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
@@ -214,8 +224,21 @@ cdef class WebSocketTransport(Outlet):
             self.fail(1011, b'internal error')
         finally:
             self.corked = False
-            self.flush_output()
+            self.settle_budget()
+            if self.backlog is None and self.full_budget - self.budget == 1:
+                self.hub.note_waiting_client()
+            if self.full_budget > 1 or not self.awaits_turn:
+                self.flush_output()
+            # Else the first answer goes out with those to the rest of what the client has sent.
         return 0
+
+    cdef int start_budget(self) except -1:
+        self.budget = self.full_budget = self.hub.visit_budget()
+        return 0
+
+    cdef int settle_budget(self) except -1:
+        cdef unsigned int used = self.full_budget - self.budget
+        return self.hub.spend(<int> used - 1) if used > 1 else 0
 
     cdef int read_head(self, unsigned char *data, size_t size) except -1:
         """Read the HTTP request; answer it when it is complete."""
@@ -301,10 +324,13 @@ cdef class WebSocketTransport(Outlet):
         self.reader.release()
         if rest:
             self.backlog = self.reader.unread_start()[:rest]
-        self.update_reading()
-        if rest and not self.is_stopped():
-            self.schedule_resume()
-        return 0
+        if rest and not self.is_stopped() and not self.resume_scheduled:
+            self.resume_scheduled = self.awaits_turn = True
+            self.hub.wait_for_turn(self)
+            if rest <= UNPAUSED_BACKLOG:
+                # Most clients that pipeline wait for answers now, so that there is nothing to be read.
+                return 0
+        return self.update_reading()
 
     cdef bint is_stopped(self) noexcept:
         """Whether handling more has to wait: for output to be read, or for messages that came before."""
@@ -318,12 +344,19 @@ cdef class WebSocketTransport(Outlet):
 
     def resume(self):
         """Go on with what was set aside."""
+        self.on_resume()
+        self.go_on()
+
+    cdef int take_turn(self) except -1:
+        return self.go_on()
+
+    cdef int go_on(self) except -1:
         cdef bytes backlog
-        self.resume_scheduled = False
+        self.resume_scheduled = self.awaits_turn = False
         self.corked = True
-        self.budget = READ_BUDGET
+        self.start_budget()
         try:
-            self.on_resume()
+            self.on_turn()
             if self.backlog is not None and self.budget > 0 and not self.is_stopped():
                 backlog = self.backlog
                 self.backlog = None
@@ -340,11 +373,13 @@ cdef class WebSocketTransport(Outlet):
             self.fail(1011, b'internal error')
         finally:
             self.corked = False
+            self.settle_budget()
             self.flush_output()
             self.update_reading()
             if self.state == SOCKET_CLOSED and self.backlog is None:
                 self.on_all_read()
                 self.leave()
+        return 0
 
     cdef int update_reading(self) except -1:
         """Read from the socket only while there is somewhere to go with it."""

@@ -16,6 +16,10 @@ cdef class Hub:
     cdef unsigned char *buffer
     cdef FrameReader spare_reader   # of the connections, which rarely need one of their own between reads
     cdef list dirty
+    cdef object waiting             # connections whose messages wait for a turn, in the order of their turns
+    cdef int turn_left              # of a short turn's budget
+    cdef int short_turns            # how many turns still are short
+    cdef bint turn_scheduled
     cdef bint flush_scheduled
     cdef dict task_options          # what every task is made with
     cdef object forget_task
@@ -24,4 +28,9 @@ cdef class Hub:
     cdef FrameReader take_reader(self)
     cdef object start_task(self, object coroutine, object context, object owner)
     cdef int note_lost(self) except -1
+    cdef unsigned int visit_budget(self) noexcept
+    cdef int spend(self, int count) except -1
+    cdef int note_waiting_client(self) noexcept
+    cdef int wait_for_turn(self, Outlet connection) except -1
+    cdef int schedule_turn(self) except -1
     cdef int add_dirty(self, Outlet connection) except -1

@@ -54,5 +54,8 @@ class Hub:
     def cancel_tasks(self, owner: Any) -> None:
         """Cancel the tasks of one owner."""
 
+    def start_turn(self) -> None:
+        """Let connections that pipeline go on, as far as the budget of one turn of the loop goes."""
+
     def flush_dirty(self) -> None:
         """Write what connections have been given outside a read; the loop calls this once per turn."""

@@ -6,6 +6,7 @@ cdef class Outlet:
 
     cdef int put_payload(self, bytes payload) except -1
     cdef int flush_output(self) except -1
+    cdef int take_turn(self) except -1
     cdef object wait_drained(self)
     cdef bint is_connected(self) noexcept
     cdef object session_tasks(self, object session)

@@ -23,10 +23,12 @@ cdef class WebSocketTransport(Outlet):
     cdef size_t out_used
     cdef SocketState state
     cdef unsigned int budget
+    cdef unsigned int full_budget   # what it started with
     cdef bint corked
     cdef bint writing_paused
     cdef bint reading_paused
     cdef bint resume_scheduled
+    cdef bint awaits_turn           # whether the hub has it down for take_turn()
     cdef bint is_disconnected
 
     cdef int on_open(self, object subprotocol) except -1
@@ -38,6 +40,7 @@ cdef class WebSocketTransport(Outlet):
     cdef bint is_busy(self) noexcept
     cdef bint is_unfinished(self) noexcept
     cdef int on_resume(self) except -1
+    cdef int on_turn(self) except -1
 
     cdef int lose(self) except -1
     cdef int leave(self) except -1
@@ -50,6 +53,9 @@ cdef class WebSocketTransport(Outlet):
     cdef int set_aside(self) except -1
     cdef bint is_stopped(self) noexcept
     cdef int schedule_resume(self) except -1
+    cdef int go_on(self) except -1
+    cdef int start_budget(self) except -1
+    cdef int settle_budget(self) except -1
     cdef int update_reading(self) except -1
     cdef int reserve(self, size_t size) except -1
     cdef int put_data(self, int opcode, bytes payload) except -1

@@ -6,12 +6,17 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 Result = TypeVar('Result')
 
 # Seconds after which a coroutine counts as hung. Not a measurement: nothing gets near it on any
 # machine.
 DEADLINE = 60
+
+# A machine under load, or a sanitizer, makes an example slow that isn't.
+settings.register_profile('no times', deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile('no times')
 
 
 class LoopRunner:

@@ -33,7 +33,7 @@ def make():
     @routes.route('fail')
     async def fail():
         await asyncio.sleep(0)
-        raise wamp.errors.NoSuchRouteError('on purpose')
+        return wamp.RPCErrorResult('com.example.no')
 
     @routes.route('progress')
     async def progress():
@@ -74,7 +74,7 @@ async def calls(clients):
     """Calls that stay in the table of running calls for a time, with every end that there is."""
     for client in clients:
         await ask(client, 50, [48, {}, 'pause'])
-        await ask(client, 'wamp.error.no_such_procedure', [48, {}, 'fail'])
+        await ask(client, 'com.example.no', [48, {}, 'fail'])
         await ask(client, 50, [48, {'receive_progress': True}, 'progress'])
         await ask(client, 'wamp.error.canceled', [48, {}, 'pause'], [49, {'mode': 'skip'}])
         await ask(client, 'wamp.error.canceled', [48, {}, 'wait'], [49, {'mode': 'kill'}])

@@ -20,7 +20,7 @@ cdef class SessionCore:
     cdef public object receive_message  # gets the client's next message, while an authenticator is at work
     cdef public object close_timer      # cancels the wait for the peer's GOODBYE
     cdef dict data                      # item data
-    cdef Subscription sole_subscription # while there is only one, which spares most sessions the dict
+    cdef Subscription sole_subscription  # while there is only one, which spares most sessions the dict
     cdef dict subscriptions             # topic or (pattern, match) -> Subscription, and id -> Subscription
     cdef object outbox                  # a deque of (Subscription, event) that wait to be sent, or None
     cdef Outlet outlet                  # the connection, if it takes payloads at once

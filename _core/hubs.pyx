@@ -132,7 +132,9 @@ cdef class Hub:
 
     cdef int note_waiting_client(self) noexcept:
         """A client has sent one message, and now waits for the answer."""
-        self.short_turns = SHORT_TURNS
+        if len(self.connections) > 1:
+            # There are others that could keep it waiting.
+            self.short_turns = SHORT_TURNS
         return 0
 
     cdef int wait_for_turn(self, Outlet connection) except -1:

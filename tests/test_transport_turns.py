@@ -206,3 +206,14 @@ def test_turns_are_long_again_when_nobody_waits_any_more(serving) -> None:
             assert client.answers == number(VISIT)
 
     serving(scenario)
+
+
+def test_a_client_alone_has_nobody_to_make_room_for(serving) -> None:
+    async def scenario(hub: Hub) -> None:
+        client = Client(hub)
+        client.send('now')
+        client.send(*number(VISIT))
+        assert client.answers == ['now', *number(VISIT)]
+        assert len(client.transport.writes) == 2
+
+    serving(scenario)

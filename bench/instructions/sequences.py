@@ -172,7 +172,9 @@ def prepare_calls(
     client.open()
     data = [client.build_calls(procedure, depth, options) for _ in range(reads)]
     turns = 0 if procedure == 'echo' else 3
-    return Sequence([(client, chunk) for chunk in data], reads * depth, [client], turns=turns)
+    last = [50, client.next_id - 1]
+    answer = b'[%d,%d,' % tuple(last) if client.is_json else msgpack.packb(last)[1:]
+    return Sequence([(client, chunk) for chunk in data], reads * depth, [client], answer, turns)
 
 
 def prepare_sessions(server: Server, count: int, *, own_cookies: bool) -> Sequence:

@@ -110,7 +110,7 @@ async def join_by_xconn(
         'wampcra': auth.WAMPCRAAuthenticator,
         'cryptosign': auth.CryptoSignAuthenticator,
     }
-    serializers = {'json': xconn.JSONSerializer, 'msgpack': xconn.MsgPackSerializer}
+    serializers = {'json': xconn.JSONSerializer, 'msgpack': xconn.MsgPackSerializer, 'cbor': xconn.CBORSerializer}
     authenticator = kinds[method](authid, *secret.values(), {'from': 'xconn'})
     client = xconn.AsyncClient(authenticator, serializers[serializer]())
     session = await client.connect(site.url, realm)
@@ -128,6 +128,7 @@ def run(coroutine: Any) -> Any:
     return asyncio.run(main())
 
 
+SERIALIZERS = ['json', 'msgpack', 'cbor']
 METHODS = [
     ('ticket', 'ticket'), ('cra', 'wampcra'), ('cra-salted', 'wampcra'), ('cryptosign', 'cryptosign'),
     ('autobahn', 'scram'), ('any', 'ticket'), ('any', 'wampcra'), ('any', 'cryptosign'),
@@ -136,7 +137,7 @@ METHODS = [
 
 @pytest.mark.parametrize('server', SERVERS)
 @pytest.mark.parametrize(('realm', 'method'), METHODS)
-@pytest.mark.parametrize('serializer', ['json', 'msgpack'])
+@pytest.mark.parametrize('serializer', SERIALIZERS)
 def test_autobahn_gets_in(
     server: str, realm: str, method: str, serializer: str, find_site: Callable[..., Site]
 ) -> None:
@@ -160,16 +161,18 @@ def test_autobahn_gets_in(
 
 @pytest.mark.parametrize('server', SERVERS)
 @pytest.mark.parametrize(('realm', 'method'), METHODS)
+@pytest.mark.parametrize('serializer', SERIALIZERS)
 @pytest.mark.parametrize(('user', 'secret_owner'), [('joe', 'ann'), ('nobody', 'nobody')])
 def test_autobahn_is_refused(
-    server: str, realm: str, method: str, user: str, secret_owner: str, find_site: Callable[..., Site]
-) -> None:
+    server: str, realm: str, method: str, serializer: str, user: str, secret_owner: str,
+    find_site: Callable[..., Site],
+) -> None:  # fmt: skip
     if method == 'cryptosign':
         # The key alone says who it is; this one is nobody's.
         user = secret_owner = 'nobody'
     secret = secret_of(method, secret_owner, realm == 'cra-salted')
     with pytest.raises(CallFailed) as caught:
-        run(join_by_autobahn(find_site(server), realm, method, user, secret))
+        run(join_by_autobahn(find_site(server), realm, method, user, secret, serializer=serializer))
     assert caught.value.uri == 'wamp.error.authentication_failed'
     assert caught.value.values == ['Authentication failed.']
 
@@ -237,7 +240,7 @@ XCONN_METHODS = [pair for pair in METHODS if pair[1] != 'scram']
 
 @pytest.mark.parametrize('server', SERVERS)
 @pytest.mark.parametrize(('realm', 'method'), XCONN_METHODS)
-@pytest.mark.parametrize('serializer', ['json', 'msgpack'])
+@pytest.mark.parametrize('serializer', SERIALIZERS)
 def test_xconn_gets_in(
     server: str, realm: str, method: str, serializer: str, find_site: Callable[..., Site]
 ) -> None:
@@ -251,12 +254,13 @@ def test_xconn_gets_in(
 
 @pytest.mark.parametrize('server', SERVERS)
 @pytest.mark.parametrize(('realm', 'method'), XCONN_METHODS)
+@pytest.mark.parametrize('serializer', SERIALIZERS)
 @pytest.mark.parametrize('user', ['joe', 'nobody'])
 def test_xconn_is_refused(
-    server: str, realm: str, method: str, user: str, find_site: Callable[..., Site]
+    server: str, realm: str, method: str, serializer: str, user: str, find_site: Callable[..., Site]
 ) -> None:
     from wampproto.exception import ApplicationError
 
     with pytest.raises(ApplicationError) as caught:
-        run(join_by_xconn(find_site(server), realm, method, user, secret_of(method, 'nobody')))
+        run(join_by_xconn(find_site(server), realm, method, user, secret_of(method, 'nobody'), serializer))
     assert str(caught.value) == 'wamp.error.authentication_failed'

@@ -20,7 +20,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(params=['json', 'msgpack', 'json.batched'])
+@pytest.fixture(params=['json', 'msgpack', 'cbor', 'json.batched'])
 def run(request: pytest.FixtureRequest, site: Site) -> Any:
     def run_with_client(test: Any) -> None:
         async def main() -> None:

@@ -22,6 +22,8 @@ PAIRS = [
     ((AutobahnClient, 'msgpack.batched'), (XconnClient, 'json')),
     ((XconnClient, 'msgpack'), (AutobahnClient, 'json.batched')),
     ((XconnClient, 'json'), (XconnClient, 'msgpack')),
+    ((AutobahnClient, 'cbor'), (XconnClient, 'cbor')),
+    ((XconnClient, 'cbor'), (AutobahnClient, 'cbor.batched')),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from echo_servers import (
     websockets_server,
     websockets_trio_server,
 )
+from raw_client import serving
 
 import serverwamp_fast as wamp
 
@@ -154,3 +155,39 @@ def test_on_trio(server: str) -> None:
         assert len(app._default_realm.topics) == 0
 
     trio.run(main)
+
+
+class CountingArguments(Sequence[str]):
+    """Counts how often it is written for the wire."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: Any) -> Any:
+        return ['news'][index]
+
+    def __iter__(self) -> Iterator[str]:
+        self.count += 1
+        return iter(['news'])
+
+
+def test_an_event_is_encoded_once_for_each_serializer(run) -> None:
+    app = wamp.Application()
+    app.allow_subscribe('a')
+
+    async def main() -> None:
+        async with serving(app) as served:
+            subprotocols = ['wamp.2.json', 'wamp.2.msgpack', 'wamp.2.cbor'] * 5
+            clients = [await served.join(subprotocol) for subprotocol in subprotocols]
+            for client in clients:
+                assert (await client.ask(32, 1, {}, 'a'))[0] == 33
+            args = CountingArguments()
+            await app.publish('a', args)
+            for client in clients:
+                assert (await client.hear())[4] == ['news']
+            assert args.count == 3
+
+    run(main())

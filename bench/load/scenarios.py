@@ -164,6 +164,9 @@ def session_scenarios(descriptors: int) -> Iterator[Scenario]:
         short_servers=MAIN,
         fresh=True,
         rounds=3,
+        note='All clients send the same HTTP request, except for its key, as the clients of one program do. The native '
+        'server works out the answer to such requests once a second; where requests differ, by cookies or by what a '
+        'proxy adds, its ratio is lower.',
     )
     most = descriptors - 200
     steps = [step for step in (100, 1000, 2000, 5000, 10000) if step < most]

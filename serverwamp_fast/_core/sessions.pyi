@@ -1,5 +1,5 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 from .steps import Steps
 

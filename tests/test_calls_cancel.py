@@ -56,8 +56,11 @@ class Procedures:
         async def stubborn() -> Any:
             """Is not to be cancelled before the gate opens."""
             self.begun.set()
+            # The shield keeps off what trio and anyio cancel. asyncio cancels the task itself, once.
             with anyio.CancelScope(shield=True):
-                await self.gate.wait()
+                while not self.gate.is_set():
+                    with contextlib.suppress(anyio.get_cancelled_exc_class()):
+                        await self.gate.wait()
             self.note('went on')
             return 'result'
 

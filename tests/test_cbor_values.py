@@ -360,10 +360,10 @@ except KeyError:
     pass
 else:
     raise AssertionError
-from serverwamp_fast.adapters import aiohttp, asgi, native, websockets
+from serverwamp_fast.adapters import aiohttp, asgi, native_handshake, websockets
 for adapter in aiohttp, asgi:
     assert set(adapter.ws_protocol_connection_classes) == set(SUBPROTOCOLS)
-assert 'cbor' not in native.NO_SUBPROTOCOL
+assert 'cbor' not in native_handshake.NO_SUBPROTOCOL
 assert websockets.SUPPORTED_WS_PROTOCOLS == SUBPROTOCOLS
 print('done')
 """

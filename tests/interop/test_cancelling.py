@@ -1,4 +1,6 @@
-"""autobahn cancels calls and sets timeouts, on every server. It closes the connection on a second answer."""
+"""autobahn cancels calls and sets timeouts, on every server. It closes the connection on a second answer. xconn sets
+timeouts; it has no way to cancel.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interop.clients import AutobahnClient
+from interop.clients import AutobahnClient, XconnClient
 from interop.sites import Site, running_site
 
 pytest.importorskip('autobahn', reason='autobahn is not installed')
@@ -85,3 +87,22 @@ def test_what_is_announced(run: Any) -> None:
             assert getattr(features, feature) is True
 
     run(test)
+
+
+@pytest.mark.parametrize('serializer', ['json', 'msgpack', 'cbor'])
+def test_a_call_of_xconn_that_takes_too_long(site: Site, serializer: str) -> None:
+    pytest.importorskip('xconn', reason='xconn is not installed')
+    from xconn.exception import ApplicationError
+
+    async def main() -> None:
+        async with asyncio.timeout(DEADLINE):
+            client = XconnClient(serializer)
+            await client.join(site)
+            name = f'xconn {serializer}'
+            with pytest.raises(ApplicationError) as raised:
+                await client.session.call('interop.sleep', [name], options={'timeout': 20})
+            assert raised.value.message == 'wamp.error.timeout'
+            assert await client.call('interop.cancelled', name) == ([True], {})
+            await client.leave()
+
+    asyncio.run(main())

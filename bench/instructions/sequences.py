@@ -171,7 +171,8 @@ def prepare_calls(
     client = Client(server, serializer)
     client.open()
     data = [client.build_calls(procedure, depth, options) for _ in range(reads)]
-    turns = 0 if procedure == 'echo' else 3
+    # Python 3.11 has no eager tasks.
+    turns = 0 if procedure == 'echo' and sys.version_info >= (3, 12) else 3
     last = [50, client.next_id - 1]
     answer = b'[%d,%d,' % tuple(last) if client.is_json else msgpack.packb(last)[1:]
     return Sequence([(client, chunk) for chunk in data], reads * depth, [client], answer, turns)

@@ -4,6 +4,8 @@ Such a connection (aiohttp, ASGI, a user's own) keeps its senders waiting while 
 that lets too much wait isn't read from, so that it doesn't get to ask for more.
 """
 
+from cpython.bytes cimport PyBytes_GET_SIZE
+
 from .steps cimport Steps
 
 cdef enum:
@@ -17,6 +19,8 @@ cdef class Deliveries:
     def __cinit__(self, connection):
         self.connection = connection
         self.reliefs = []
+        if getattr(connection, 'takes_payloads', False):
+            self.send_payload = connection.send_payload
 
     cdef bint are_too_many(self) except -1:
         return self.reach(COUNT_LIMIT, SIZE_LIMIT)
@@ -26,11 +30,12 @@ cdef class Deliveries:
         if self.count == 0:
             # What others send over the connection is theirs to wait for: nothing here would tell of its end.
             return False
-        return self.count >= count or getattr(self.connection, 'unsent_size', 0) >= size
+        return self.count >= count or self.size + getattr(self.connection, 'unsent_size', 0) >= <size_t> size
 
-    cdef int end_one(self) except -1:
+    cdef int end_one(self, size_t size) except -1:
         """A message has been taken, or could not be sent."""
         self.count -= 1
+        self.size -= size
         if self.reliefs and not self.reach(COUNT_LIMIT // 2 + 1, SIZE_LIMIT // 2 + 1):
             reliefs = self.reliefs
             self.reliefs = []
@@ -53,11 +58,11 @@ cdef class Delivery(Steps):
         return awaitable
 
     cdef object returned(self, object value):
-        self.deliveries.end_one()
+        self.deliveries.end_one(0)
         return None
 
     cdef object raised(self, object error):
-        self.deliveries.end_one()
+        self.deliveries.end_one(0)
         raise error
 
     def close(self):
@@ -67,6 +72,30 @@ cdef class Delivery(Steps):
         if close is not None:
             close()
         Steps.close(self)
+
+
+cdef class PayloadDelivery(Steps):
+    """One payload that a connection takes; counts in the same way, and its bytes too."""
+
+    cdef object begin(self):
+        self.deliveries.count += 1
+        self.deliveries.size += <size_t> PyBytes_GET_SIZE(self.payload)
+        return self.deliveries.send_payload(self.payload)
+
+    cdef object returned(self, object value):
+        self.deliveries.end_one(<size_t> PyBytes_GET_SIZE(self.payload))
+        return None
+
+    cdef object raised(self, object error):
+        self.deliveries.end_one(<size_t> PyBytes_GET_SIZE(self.payload))
+        raise error
+
+
+cdef PayloadDelivery new_payload_delivery(Deliveries deliveries, bytes payload):
+    cdef PayloadDelivery delivery = PayloadDelivery.__new__(PayloadDelivery)
+    delivery.deliveries = deliveries
+    delivery.payload = payload
+    return delivery
 
 
 cdef class InTurn(Steps):

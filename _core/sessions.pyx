@@ -9,8 +9,8 @@ import logging
 import warnings
 from collections import deque
 
-from .codecs cimport as_arguments, as_keywords
-from .deliveries cimport Deliveries, Delivery, InTurn
+from .codec_base cimport Codec, as_arguments, as_keywords
+from .deliveries cimport Deliveries, Delivery, InTurn, new_payload_delivery
 from .ids cimport next_global_id
 from .messages cimport CALL, ERROR, EVENT, RESULT
 from .outlets cimport Outlet
@@ -239,14 +239,22 @@ cdef class SessionCore:
         if self.watches_answers and self.is_dropped(message):
             return None
         if self.outlet is None:
+            if self.takes_payloads():
+                return self.deliver((<Codec?> self.connection.codec).encode_message(message))
             awaitable = self.connection.send_msg(message)
-            if awaitable is None:
-                return None
-            if self.deliveries is None:
-                self.deliveries = Deliveries(self.connection)
-            return Delivery(self.deliveries, awaitable)
+            return None if awaitable is None else Delivery(self.deliveries, awaitable)
         self.outlet.put_payload(self.outlet.codec.encode_message(message))
         return None
+
+    cdef bint takes_payloads(self) except -1:
+        """Return whether the connection, which is no Outlet, moves payloads past its methods for messages."""
+        if self.deliveries is None:
+            self.deliveries = Deliveries(self.connection)
+        return self.deliveries.send_payload is not None
+
+    cdef object deliver(self, bytes payload):
+        """Return an awaitable that has a connection send a payload."""
+        return new_payload_delivery(self.deliveries, payload)
 
     cdef bint is_dropped(self, object message) except -1:
         """Return whether a message answers a call that has been answered already."""
@@ -271,11 +279,13 @@ cdef class SessionCore:
 
     cdef object emit_result(self, object request_id, bint progress, object args, object kwargs):
         """Send RESULT (WAMP BP, "Calling"); see emit()."""
-        if self.outlet is None or not self.plain_sends or self.watches_answers:
+        if not self.plain_sends or self.watches_answers or self.outlet is None and not self.takes_payloads():
             details = {'progress': True} if progress else {}
             return self.emit_through(with_payload((RESULT, request_id, details), args, kwargs))
         if self.state >= STATE_CLOSING:
             self.refuse_sending()
+        if self.outlet is None:
+            return self.deliver((<Codec?> self.connection.codec).encode_result(request_id, progress, args, kwargs))
         self.outlet.put_payload(self.outlet.codec.encode_result(request_id, progress, args, kwargs))
         # Of progress there may be any amount; of results, one for each call that was read.
         return self.outlet.wait_drained() if progress else None
@@ -308,9 +318,12 @@ cdef class SessionCore:
         """Send EVENT for one subscription; see emit()."""
         cdef unsigned long long number = subscription.topic.number
         if (
-            self.outlet is not None and subscription.held is None and self.outbox is None
-            and self.state < STATE_CLOSING
+            subscription.held is None and self.outbox is None and self.state < STATE_CLOSING
+            and (self.outlet is not None or self.plain_sends and self.takes_payloads())
         ):
+            if self.outlet is None:
+                return self.deliver((<Codec?> self.connection.codec).encode_event(
+                    number, publication, details, args, kwargs))
             self.outlet.put_payload(self.outlet.codec.encode_event(number, publication, details, args, kwargs))
             return self.outlet.wait_drained()
         message = with_payload((EVENT, number, publication, {} if details is None else details), args, kwargs)

@@ -322,6 +322,9 @@ class Application(DefaultRealmSettings):
 
     async def handle_connection(self, connection: Any) -> None:
         """Serve a connection until it ends: one session, or several one after another."""
+        if getattr(connection, 'takes_payloads', False):
+            await ConnectionDriver(self, connection, None).serve()
+            return
         msgs = connection.iterate_msgs()
         try:
             await ConnectionDriver(self, connection, msgs).serve()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._core.calls import Call, hold
 from ._core.dispatch import InOrder, receive
+from ._core.intakes import Intake
 from ._core.messages import check
 from ._core.states import ACTIONS, STATES, action
 from .errors import ConnectionClosed, PeerAbortedError, WAMPMsgParseError
@@ -34,13 +35,15 @@ class ConnectionDriver:
     """Drives the sessions of one connection, one after another.
 
     `msgs` is one iterator for the whole connection: the rest of a batch must not get lost between two sessions.
+    Without it the connection is one that `takes_payloads`.
     """
 
-    def __init__(self, app: Application, connection: Any, msgs: AsyncIterator[Any]) -> None:
+    def __init__(self, app: Application, connection: Any, msgs: AsyncIterator[Any] | None) -> None:
         self._app = app
         self._support = app._async_support
         self._connection = connection
         self._msgs = msgs
+        self._intake = Intake(connection) if msgs is None else None
         # What was read while a session was being opened: a message, END, or the error that reading ended with.
         self._ahead: Any = NOTHING
         # Happens when that has been read, where an authenticator waits for it.
@@ -104,8 +107,7 @@ class ConnectionDriver:
         if not await self._open(session, deadline):
             return False
         try:
-            while (message := await self._next_message()) is not END:
-                work = receive(session, message)
+            while (work := await self._next_work(session)) is not END:
                 if isinstance(work, InOrder):
                     await self._run_in_order(work.work)
                     if session.has_peer_left and not session.is_open:
@@ -116,8 +118,8 @@ class ConnectionDriver:
                         return False
                 elif work is not None:
                     await _start(session.tasks, work)
-                self._count += 1
-                if self._count % BUDGET == 0:
+                if self._count >= BUDGET:
+                    self._count = 0
                     await self._support.checkpoint()
                 if session.is_congested:
                     await self._wait_for_relief(session)
@@ -144,11 +146,42 @@ class ConnectionDriver:
         async with self._support.launch_task_group() as tasks:
             await _start(tasks, work)
 
+    async def _next_work(self, session: WAMPSession) -> Any:
+        """Return what the next messages ask for, as receive() does, or END. None: they have been dealt with."""
+        intake = self._intake
+        if intake is None or self._ahead is not NOTHING:
+            message = await self._next_message()
+            self._count += 1
+            return END if message is END else receive(session, message)
+        if intake.is_over:
+            return await self._next_message()
+        working = intake.work_for(session, self._eager_starter(session.tasks), BUDGET - self._count)
+        await working
+        self._count = BUDGET - working.budget
+        return working.work
+
+    @staticmethod
+    def _eager_starter(tasks: Any) -> Any:
+        """Return what a task group starts calls with, where nobody needs to wait for that."""
+        kind = type(tasks)
+        starter = getattr(kind, 'eager_starter', None)
+        # A class that says how to spawn is asked that way, unless it says both.
+        if starter is None or kind.__dict__.get('eager_starter') is not starter:
+            return None
+        return tasks.eager_starter()
+
+    async def _read(self) -> Any:
+        """Return the next message that comes in, or END."""
+        if self._intake is None:
+            return await anext(self._msgs, END)  # type: ignore[arg-type]
+        await self._intake.fetch()
+        return self._intake.take(END)
+
     async def _next_message(self) -> Any:
         """Return the next message, or END."""
         ahead, self._ahead = self._ahead, NOTHING
         if ahead is NOTHING:
-            return await anext(self._msgs, END)
+            return await self._read()
         if isinstance(ahead, Exception):
             raise ahead
         return ahead
@@ -201,7 +234,7 @@ class ConnectionDriver:
 
     async def _read_ahead(self, session: WAMPSession) -> None:
         try:
-            self._ahead = await anext(self._msgs, END)
+            self._ahead = await self._read()
         except (ConnectionClosed, WAMPMsgParseError) as error:
             self._ahead = error
         is_gone = self._ahead is END or isinstance(self._ahead, ConnectionClosed)

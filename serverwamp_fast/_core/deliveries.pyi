@@ -12,6 +12,9 @@ class Delivery(Steps):
 
     def __new__(cls, deliveries: Deliveries, awaitable: Any) -> Self: ...
 
+class PayloadDelivery(Steps):
+    """One payload that a connection takes; counts in the same way, and its bytes too."""
+
 class InTurn(Steps):
     """Awaits several awaitables, one after the other."""
 

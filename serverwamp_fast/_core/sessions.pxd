@@ -44,6 +44,8 @@ cdef class SessionCore:
     cdef Subscription add_subscription(self, str topic, str match)
     cdef Subscription drop_subscription(self, object number)
     cdef object emit(self, object message)
+    cdef bint takes_payloads(self) except -1
+    cdef object deliver(self, bytes payload)
     cdef bint is_dropped(self, object message) except -1
     cdef int refuse_sending(self) except -1
     cdef object emit_result(self, object request_id, bint progress, object args, object kwargs)

@@ -64,6 +64,16 @@ class AsyncTaskGroup(ABC):
         await self.spawn_eagerly(coroutine)
         return None
 
+    def eager_starter(
+        self,
+    ) -> tuple[Callable[[Coroutine[Any, Any, None]], Any], Callable[[Any], Callable[[], object] | None]] | None:
+        """Two functions that do what `spawn_cancellable` does, for who can't await it; or None, as here.
+
+        The first one runs the first step of a coroutine in a new task, and returns that. The second one has the group
+        wait for the task, and returns the function that cancels it; a task that has ended need not be given to it.
+        """
+        return None
+
     @abstractmethod
     async def cancel(self) -> None:
         """Cancels the tasks of the group that haven't ended."""

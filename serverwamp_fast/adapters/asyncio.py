@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from .async_base import AsyncSupport, AsyncTaskGroup
@@ -128,12 +129,26 @@ class AsyncioTaskGroup(AsyncTaskGroup):
         self, coroutine: Coroutine[Any, Any, None]
     ) -> Callable[[], object] | None:
         """As `spawn_eagerly`; returns the task's own `cancel`."""
-        loop = asyncio.get_running_loop()
-        if not HAS_EAGER_TASKS or self._closed or loop.get_task_factory() is not None:
+        starter = self.eager_starter()
+        if starter is None:
             created = self._create(coroutine)
             return None if created is None else created.cancel
+        start, adopt = starter
+        cancel: Callable[[], object] | None = adopt(start(coroutine))
+        return cancel
+
+    def eager_starter(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]] | None:
+        # The loop's owner may make tasks in a way of its own.
+        if not HAS_EAGER_TASKS or self._closed:
+            return None
+        loop = asyncio.get_running_loop()
+        if loop.get_task_factory() is not None:
+            return None
         # Built directly, because uvloop's create_task() refuses eager_start.
-        task = make_task(coroutine, loop=loop, eager_start=True)
+        return partial(make_task, loop=loop, eager_start=True), self._adopt
+
+    def _adopt(self, task: asyncio.Task[Any]) -> Callable[[], object] | None:
+        """Has the group wait for a task that has been started eagerly; returns what cancels it."""
         if task.done() and (task.cancelled() or task.exception() is None):
             return None
         # The group can't take in a task that it has not made, so it waits for one that waits.

@@ -1,0 +1,25 @@
+from .codec_base cimport Codec
+from .sessions cimport SessionCore
+from .steps cimport Steps
+
+cdef class Intake:
+    cdef object connection
+    cdef object receive_payload     # the connection's
+    cdef Codec codec                # the connection's, once its first payload has been read
+    cdef list messages              # of the last payload, those that have not been taken in reversed order
+    cdef readonly bint is_over
+
+    cdef int accept(self, object payload) except -1
+
+cdef class Fetching(Steps):
+    cdef Intake intake
+
+cdef class Working(Steps):
+    cdef Intake intake
+    cdef SessionCore session
+    cdef object start               # the functions of a task group's eager_starter(), or None
+    cdef object adopt
+    cdef readonly unsigned int budget
+    cdef readonly object work
+
+    cdef object go_on(self)

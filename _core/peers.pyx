@@ -283,6 +283,9 @@ cdef class WAMPPeer(WebSocketTransport):
             return 0
         if session is None:
             return 0
+        if session.context == copy_context():
+            # The job has set no variable, as most don't. Idle sessions keep nothing that says nothing.
+            session.context = None
         if session.state == STATE_ENDED:
             # ABORT was sent, which closes the connection.
             self.end_session()

@@ -65,12 +65,20 @@ cdef class SessionCore:
         self.outlet = connection if isinstance(connection, Outlet) else None
         self.realm = realm
         self.task_group = tasks
-        self.id = next_global_id()
+        self.number = next_global_id()
         self.auth_id = auth_id
         self.auth_methods = auth_methods
         self.identity = NO_IDENTITY
         # A subclass may do more on sending than the core does; then replies go through its methods.
         self.plain_sends = (type(self).send_raw is SessionCore.send_raw)
+
+    @property
+    def id(self):
+        return self.number
+
+    @id.setter
+    def id(self, number):
+        self.number = number
 
     @property
     def tasks(self):
@@ -460,7 +468,7 @@ cdef class SessionCore:
 
     @property
     def has_peer_left(self):
-        return self.peer_left
+        return bool(self.peer_left)
 
     @property
     def has_ended(self):
@@ -472,11 +480,11 @@ cdef class SessionCore:
 
     @property
     def was_welcomed(self):
-        return self.welcomed
+        return bool(self.welcomed)
 
     def mark_welcomed(self):
         """WELCOME is about to be sent; returns whether it had been before."""
-        before = self.welcomed
+        before = bool(self.welcomed)
         self.welcomed = True
         return before
 

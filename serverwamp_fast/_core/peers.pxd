@@ -10,7 +10,6 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef object inbox               # where the application reads for itself: the deque that next_item() empties
     cdef object inbox_waiter
     cdef size_t held_size
-    cdef bint awaits_steps          # whether calls were started that have not had their first step
 
     cdef bint is_early(self, object item) noexcept
     cdef bint is_over(self) noexcept

@@ -9,7 +9,7 @@ cdef tuple with_payload(tuple head, object args, object kwargs)
 cdef class SessionCore:
     cdef public object connection
     cdef public object realm
-    cdef public object id
+    cdef unsigned long long number      # its id
     cdef public object identity
     cdef public object auth_id
     cdef public object auth_methods
@@ -29,14 +29,15 @@ cdef class SessionCore:
     cdef dict abandoned                 # ids of progressive calls that ended before their last CALL came
     cdef object dispatch                # how the session's requests are handled; see dispatch.pyx
     cdef Deliveries deliveries          # what a connection without an outlet is taking, once there was anything
-    cdef int state
-    cdef bint plain_sends
-    cdef bint welcomed
-    cdef bint peer_left
-    cdef bint is_set_aside              # the application has said `is_open = False`
-    cdef bint is_posting                # whether a task sends what is in the outbox
-    cdef int pattern_count              # subscriptions that are not exact
-    cdef bint watches_answers           # calls are answered by functions of the application
+    cdef unsigned int pattern_count     # subscriptions that are not exact
+    # Of sessions there are very many, so these are bytes.
+    cdef unsigned char state
+    cdef unsigned char plain_sends
+    cdef unsigned char welcomed
+    cdef unsigned char peer_left
+    cdef unsigned char is_set_aside     # the application has said `is_open = False`
+    cdef unsigned char is_posting       # whether a task sends what is in the outbox
+    cdef unsigned char watches_answers  # calls are answered by functions of the application
 
     cdef Subscription find_subscription(self, object key)
     cdef list own_subscriptions(self)

@@ -21,15 +21,17 @@ cdef class WebSocketTransport(Outlet):
     cdef list drain_waiters
     cdef PyObject *out              # a bytes object under construction, seen by nobody else
     cdef size_t out_used
-    cdef SocketState state
-    cdef unsigned int budget
-    cdef unsigned int full_budget   # what it started with
-    cdef bint corked
-    cdef bint writing_paused
-    cdef bint reading_paused
-    cdef bint resume_scheduled
-    cdef bint awaits_turn           # whether the hub has it down for take_turn()
-    cdef bint is_disconnected
+    # Of connections there are very many, so these are bytes where they can be.
+    cdef unsigned short budget
+    cdef unsigned short full_budget     # what it started with
+    cdef unsigned char state            # a SocketState
+    cdef unsigned char corked
+    cdef unsigned char writing_paused
+    cdef unsigned char reading_paused
+    cdef unsigned char resume_scheduled
+    cdef unsigned char awaits_turn      # whether the hub has it down for take_turn()
+    cdef unsigned char awaits_steps     # whether tasks were started that have not had their first step
+    cdef unsigned char is_disconnected
 
     cdef int on_open(self, object subprotocol) except -1
     cdef int on_message(self, bint is_text, unsigned char *data, size_t size) except -1

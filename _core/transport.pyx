@@ -67,7 +67,7 @@ cdef class WebSocketTransport(Outlet):
 
     def __init__(self, Hub hub not None):
         self.hub = hub
-        self.head = b''
+        self.own_head = b''
 
     # What subclasses decide
 
@@ -242,24 +242,28 @@ cdef class WebSocketTransport(Outlet):
 
     cdef int read_head(self, unsigned char *data, size_t size) except -1:
         """Read the HTTP request; answer it when it is complete."""
-        cdef Py_ssize_t known = len(self.head), end
+        cdef Py_ssize_t known = len(self.own_head), end
         cdef size_t rest
-        self.head += data[:size]
-        end = self.head.find(b'\r\n\r\n', max(known - 3, 0))
-        if end < 0 and len(self.head) <= HEAD_LIMIT:
+        cdef tuple answer
+        self.own_head += data[:size]
+        end = self.own_head.find(b'\r\n\r\n', max(known - 3, 0))
+        if end < 0 and len(self.own_head) <= HEAD_LIMIT:
             return 0
         if end < 0 or end > HEAD_LIMIT:
             # Without its end it is refused, however the bytes were split.
             end = HEAD_LIMIT - 4
-        rest = <size_t> (len(self.head) - end - 4)
+        rest = <size_t> (len(self.own_head) - end - 4)
         if rest:
-            self.head = self.head[:end + 4]
-        response, subprotocol = self.hub.negotiate(self.head)
+            self.own_head = self.own_head[:end + 4]
+        answer = self.hub.negotiate(self.own_head)
+        response, subprotocol = answer[:2]
+        if len(answer) > 2:
+            self.share_head(answer[2])
         self.transport.write(response)
         if subprotocol is None:
             handshake_logger.info('Refused a request of %s with %.3s: %.500r',
                                   self.transport.get_extra_info('peername'), response[9:12].decode(),
-                                  self.head.partition(b'\r\n')[0][:500])
+                                  self.own_head.partition(b'\r\n')[0][:500])
             return self.end_output()
         self.state = SOCKET_OPEN
         self.on_open(subprotocol)
@@ -267,6 +271,20 @@ cdef class WebSocketTransport(Outlet):
             # The head ended inside this read, so what follows it is the read's tail.
             self.read_frames(data + size - rest, rest)
         return 0
+
+    cdef int share_head(self, tuple shared) except -1:
+        """Keep no more of the HTTP request than its own part; see Hub."""
+        cdef Py_ssize_t start = shared[1], size = len(self.own_head) - len(shared[0])
+        self.shared_head = shared
+        self.own_head = self.own_head[start:start + size]
+        return 0
+
+    @property
+    def head(self):
+        if self.shared_head is None:
+            return self.own_head
+        rest, start = self.shared_head
+        return rest[:start] + self.own_head + rest[start:]
 
     cdef int read_frames(self, unsigned char *data, size_t size) except -1:
         """Handle the frames of a window. Between reads, only connections with an unfinished message have a reader."""
@@ -547,5 +565,5 @@ cdef class WebSocketTransport(Outlet):
             return self.flush_output()
         if self.state == SOCKET_HANDSHAKE:
             handshake_logger.info('No WebSocket was opened by %s within %g seconds: %.500r',
-                                  self.transport.get_extra_info('peername'), self.hub.open_timeout, self.head[:500])
+                                  self.transport.get_extra_info('peername'), self.hub.open_timeout, self.own_head[:500])
         self.transport.abort()

@@ -40,8 +40,9 @@ class Server:
     def check(self, head: bytes, *, is_known: bool) -> tuple[bytes, str | None]:
         """Check the answer against the library's, and whether that was asked for it."""
         before = len(self.asked)
-        response, subprotocol = self.answers(head)
+        response, subprotocol, *shared = self.answers(head)
         assert len(self.asked) == before + (not is_known)
+        assert len(shared) == is_known
         expected, expected_subprotocol = self.library(head)
         assert [without_date(response), subprotocol] == [without_date(expected), expected_subprotocol]
         return response, subprotocol
@@ -61,6 +62,16 @@ def test_the_same_request_with_another_key(server: Server) -> None:
     responses = [server.check(build_head(key), is_known=key != KEYS[0])[0] for key in KEYS]
     assert len({*responses}) == 3
     server.check(build_head(KEYS[0]), is_known=True)
+
+
+def test_what_requests_have_in_common_is_told_once(server: Server) -> None:
+    heads = [build_head(key) for key in KEYS]
+    server.answers(heads[0])
+    (first,), (second,) = ([*server.answers(head)[2:]] for head in heads[1:])
+    assert first is second
+    rest, start = first
+    for head, key in zip(heads, KEYS, strict=True):
+        assert rest[:start] + key.encode() + rest[start:] == head
 
 
 @pytest.mark.parametrize('name', ['sec-websocket-key', 'SEC-WEBSOCKET-KEY'])

@@ -7,7 +7,8 @@ class Hub:
     """What the connections of one server share: the loop, the read buffer, and who has output to write.
 
     - negotiate(head: bytes) -> (response: bytes, subprotocol: str | None): answers an HTTP request; with None the
-      connection is closed after the response
+      connection is closed after the response. A third element, (rest: bytes, start: int), is for requests that have
+      much in common: `rest` is what they are without a part of their own, which belongs at `start`
     - open_timeout: seconds from the connection's start to an open session
     - close_timeout: seconds that a closing connection is given
     - max_size: the limit of one message in bytes, fragments included
@@ -16,7 +17,7 @@ class Hub:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        negotiate: Callable[[bytes], tuple[bytes, str | None]],
+        negotiate: Callable[[bytes], tuple[Any, ...]],
         open_timeout: float,
         close_timeout: float,
         max_size: int,

@@ -14,7 +14,8 @@ cdef enum SocketState:
 cdef class WebSocketTransport(Outlet):
     cdef readonly Hub hub
     cdef readonly object transport
-    cdef readonly bytes head        # the HTTP request, as received
+    cdef bytes own_head             # the HTTP request, or what others don't have in it
+    cdef tuple shared_head          # the rest, and the offset that its own part belongs at; None for no rest
     cdef FrameReader reader         # while a message is under way, and once nothing more is read
     cdef bytes backlog              # what a read brought and the budget left over
     cdef object timer
@@ -49,6 +50,7 @@ cdef class WebSocketTransport(Outlet):
     cdef int wake_waiters(self, object error) except -1
     cdef int process(self, unsigned char *data, size_t size) except -1
     cdef int read_head(self, unsigned char *data, size_t size) except -1
+    cdef int share_head(self, tuple shared) except -1
     cdef int read_frames(self, unsigned char *data, size_t size) except -1
     cdef int pump(self) except -1
     cdef int handle_event(self, int event) except -1

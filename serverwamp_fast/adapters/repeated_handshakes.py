@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from time import time
+from typing import Any
 
 from websockets.utils import accept_key
 
@@ -24,12 +25,13 @@ class RepeatedHandshakes:
 
     def __init__(self, negotiate: Callable[[bytes], tuple[bytes, str | None]]) -> None:
         self._negotiate = negotiate
-        # By the request without its key: the response up to Sec-WebSocket-Accept's value, the rest, the subprotocol.
-        self._known: dict[bytes, tuple[bytes, bytes, str]] = {}
+        # By the request without its key: the response up to Sec-WebSocket-Accept's value, the rest, the subprotocol,
+        # and the request again with the offset of its key, for connections to share.
+        self._known: dict[bytes, tuple[bytes, bytes, str, tuple[bytes, int]]] = {}
         self._second = 0
 
-    def negotiate(self, head: bytes) -> tuple[bytes, str | None]:
-        """Return the response to a request, and the subprotocol if it opens a WebSocket."""
+    def negotiate(self, head: bytes) -> tuple[Any, ...]:
+        """Return the response to a request, and the subprotocol if it opens a WebSocket, as the core's Hub wants it."""
         found = KEY.search(head)
         if found is None or len(head) > LONGEST_KNOWN:
             return self._negotiate(head)
@@ -43,11 +45,11 @@ class RepeatedHandshakes:
         request = head[:start] + head[end:]
         known = self._known.get(request)
         if known is not None:
-            before, after, subprotocol = known
-            return before + accept + after, subprotocol
+            before, after, subprotocol, shared = known
+            return before + accept + after, subprotocol, shared
         response, negotiated = self._negotiate(head)
         # Only what opens a connection: a second key, for one thing, would have been refused.
         if negotiated is not None and len(self._known) < MOST_KNOWN:
             before, _, after = response.partition(accept)
-            self._known[request] = before, after, negotiated
+            self._known[request] = before, after, negotiated, (request, start)
         return response, negotiated

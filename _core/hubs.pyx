@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections import deque
 
+from .deadlines cimport DeadlineQueue
 from .frames cimport FrameReader
 from .outlets cimport Outlet
 from .steps cimport STEPS_DONE, Steps
@@ -48,6 +49,8 @@ cdef class Hub:
         self.negotiate = negotiate
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
+        self.openings = DeadlineQueue(loop, open_timeout)
+        self.closings = DeadlineQueue(loop, close_timeout)
         self.max_size = max_size
         self.connections = set()
         self.tasks = {}

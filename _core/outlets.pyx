@@ -27,6 +27,10 @@ cdef class Outlet:
         """Whether the peer has not gone away."""
         return True
 
+    cdef int time_is_up(self) except -1:
+        """A deadline that was set for the connection has come."""
+        return 0
+
     cdef object session_tasks(self, object session):
         """Return the AsyncTaskGroup of a session that was given none."""
         return None

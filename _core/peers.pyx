@@ -11,6 +11,7 @@ from contextvars import copy_context
 
 from .calls cimport Call
 from .codecs cimport Codec
+from .deadlines cimport Deadline
 from .dispatch cimport InOrder, receive_message
 from .frames cimport frame_is_close_code
 from .messages cimport ABORT, check_message
@@ -63,14 +64,14 @@ cdef class WAMPPeer(WebSocketTransport):
         self.codec = codec_for(subprotocol)
         # The application that reads for itself has a deadline of its own. It may also close at once, and with that
         # arm a timer for closing, which has to stay.
-        timer = self.timer
-        self.timer = None
+        cdef Deadline deadline = self.deadline
+        self.deadline = None
         self.inbox = deque()
         if self.server.consume(self):
-            timer.cancel()
+            deadline.cancel()
         else:
             self.inbox = None
-            self.timer = timer
+            self.deadline = deadline
         return 0
 
     cdef int on_message(self, bint is_text, unsigned char *data, size_t size) except -1:
@@ -299,7 +300,7 @@ cdef class WAMPPeer(WebSocketTransport):
             if session.close_timer is not None:
                 self.begin_close(1000, b'')
             elif self.state == SOCKET_OPEN:
-                self.arm_timer(self.hub.open_timeout)
+                self.arm_timer(self.hub.openings)
         elif session.state == STATE_OPEN and self.state == SOCKET_OPEN:
             # A timer that runs in any other state is for closing.
             self.disarm_timer()
@@ -386,7 +387,7 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef int session_closing(self) except -1:
         """The server said GOODBYE: wait for the client's, then close (WAMP BP, "Session Closing")."""
         if self.session is not None and self.state == SOCKET_OPEN:
-            self.arm_timer(self.hub.close_timeout)
+            self.arm_timer(self.hub.closings)
             self.session.close_timer = self.stop_timer
         return 0
 

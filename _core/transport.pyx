@@ -11,6 +11,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
 from libc.string cimport memcpy
 
+from .deadlines cimport DeadlineQueue
 from .frames cimport (
     FRAME_BINARY, FRAME_CLOSE, FRAME_FAILED, FRAME_HEADER_MAX, FRAME_NEED_DATA, FRAME_PING, FRAME_PONG, FRAME_TEXT,
     FrameReader, frame_write_header,
@@ -116,7 +117,7 @@ cdef class WebSocketTransport(Outlet):
     def connection_made(self, transport):
         self.transport = transport
         self.hub.connections.add(self)
-        self.arm_timer(self.hub.open_timeout)
+        self.arm_timer(self.hub.openings)
         if self.hub.is_closing:
             # Accepted in the turn in which the server was closed.
             self.begin_close(1001, b'')
@@ -140,7 +141,7 @@ cdef class WebSocketTransport(Outlet):
         # a peer that doesn't read either can't put off for ever.
         self.flush_output()
         self.lose()
-        self.arm_timer(self.hub.close_timeout)
+        self.arm_timer(self.hub.closings)
 
     def connection_lost(self, error):
         self.is_disconnected = True
@@ -506,7 +507,7 @@ cdef class WebSocketTransport(Outlet):
         self.put_frame(FRAME_CLOSE, payload, size)
         self.flush_output()
         self.state = SOCKET_CLOSING
-        self.arm_timer(self.hub.close_timeout)
+        self.arm_timer(self.hub.closings)
         self.update_reading()
         return 0
 
@@ -539,11 +540,11 @@ cdef class WebSocketTransport(Outlet):
                 self.transport.abort()
         else:
             self.transport.close()
-        return self.arm_timer(self.hub.close_timeout)
+        return self.arm_timer(self.hub.closings)
 
-    cdef int arm_timer(self, double delay) except -1:
+    cdef int arm_timer(self, DeadlineQueue deadlines) except -1:
         self.disarm_timer()
-        self.timer = self.hub.loop.call_later(delay, self.time_is_up)
+        self.deadline = deadlines.set_for(self)
         return 0
 
     def stop_timer(self):
@@ -553,13 +554,13 @@ cdef class WebSocketTransport(Outlet):
             self.disarm_timer()
 
     cdef int disarm_timer(self) except -1:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
         return 0
 
-    def time_is_up(self):
-        self.timer = None
+    cdef int time_is_up(self) except -1:
+        self.deadline = None
         if self.state == SOCKET_OPEN:
             self.on_deadline()
             return self.flush_output()
@@ -567,3 +568,4 @@ cdef class WebSocketTransport(Outlet):
             handshake_logger.info('No WebSocket was opened by %s within %g seconds: %.500r',
                                   self.transport.get_extra_info('peername'), self.hub.open_timeout, self.own_head[:500])
         self.transport.abort()
+        return 0

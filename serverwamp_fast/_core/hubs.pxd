@@ -1,3 +1,4 @@
+from .deadlines cimport DeadlineQueue
 from .frames cimport FrameReader
 from .outlets cimport Outlet
 
@@ -8,6 +9,8 @@ cdef class Hub:
     cdef readonly double open_timeout
     cdef readonly double close_timeout
     cdef readonly size_t max_size
+    cdef DeadlineQueue openings     # open_timeout and close_timeout from now
+    cdef DeadlineQueue closings
     cdef public bint is_closing     # whether new connections are turned away
     cdef object negotiate
     cdef object emptied             # a future, once somebody waits for the last connection to go

@@ -9,6 +9,7 @@ cdef class Outlet:
     cdef int take_turn(self) except -1
     cdef object wait_drained(self)
     cdef bint is_connected(self) noexcept
+    cdef int time_is_up(self) except -1
     cdef object session_tasks(self, object session)
     cdef int session_opened(self) except -1
     cdef int session_closing(self) except -1

@@ -1,5 +1,6 @@
 from cpython.object cimport PyObject
 
+from .deadlines cimport Deadline, DeadlineQueue
 from .frames cimport FrameReader
 from .hubs cimport Hub
 from .outlets cimport Outlet
@@ -18,7 +19,7 @@ cdef class WebSocketTransport(Outlet):
     cdef tuple shared_head          # the rest, and the offset that its own part belongs at; None for no rest
     cdef FrameReader reader         # while a message is under way, and once nothing more is read
     cdef bytes backlog              # what a read brought and the budget left over
-    cdef object timer
+    cdef Deadline deadline
     cdef list drain_waiters
     cdef PyObject *out              # a bytes object under construction, seen by nobody else
     cdef size_t out_used
@@ -68,5 +69,5 @@ cdef class WebSocketTransport(Outlet):
     cdef int answer_close(self, unsigned int code) except -1
     cdef int fail(self, unsigned int code, bytes reason) except -1
     cdef int end_output(self) except -1
-    cdef int arm_timer(self, double delay) except -1
+    cdef int arm_timer(self, DeadlineQueue deadlines) except -1
     cdef int disarm_timer(self) except -1

@@ -46,5 +46,3 @@ class WebSocketTransport(Outlet):
     def stop_timer(self) -> None:
         """Wait no longer for what an open connection has to do in time."""
 
-    def time_is_up(self) -> None:
-        """The time for opening or closing is over; the timer calls this."""

@@ -1,0 +1,19 @@
+from .outlets cimport Outlet
+
+cdef class Deadline:
+    cdef DeadlineQueue queue
+    cdef Outlet connection      # None when it is over or cancelled
+    cdef double when            # by the loop's clock
+
+    cdef int cancel(self) except -1
+
+cdef class DeadlineQueue:
+    cdef object loop
+    cdef readonly double length
+    cdef object deadlines       # a deque; cancelled ones stay until they are first
+    cdef object timer           # the loop's, while there are any
+    cdef size_t count           # of those that are not cancelled
+
+    cdef Deadline set_for(self, Outlet connection)
+    cdef int note_cancelled(self) except -1
+    cdef int drop_cancelled(self) except -1

@@ -9,6 +9,7 @@ from serverwamp_fast.adapters.native_handshake import Handshake
 from serverwamp_fast.adapters.repeated_handshakes import (
     LONGEST_KNOWN,
     MOST_KNOWN,
+    MOST_OWN_HEADERS,
     RepeatedHandshakes,
 )
 
@@ -42,7 +43,7 @@ class Server:
         before = len(self.asked)
         response, subprotocol, *shared = self.answers(head)
         assert len(self.asked) == before + (not is_known)
-        assert len(shared) == is_known
+        assert not shared or is_known
         expected, expected_subprotocol = self.library(head)
         assert [without_date(response), subprotocol] == [without_date(expected), expected_subprotocol]
         return response, subprotocol
@@ -127,9 +128,39 @@ def test_a_request_is_known_for_the_second_of_its_date(server: Server, monkeypat
 
 def test_what_is_remembered_is_limited(server: Server) -> None:
     for number in range(MOST_KNOWN + 1):
-        server.check(build_head(KEYS[0], Cookie=str(number)), is_known=False)
-    server.check(build_head(KEYS[1], Cookie='0'), is_known=True)
-    server.check(build_head(KEYS[1], Cookie=str(MOST_KNOWN)), is_known=False)
+        server.check(build_head(KEYS[0], Origin=str(number)), is_known=False)
+    server.check(build_head(KEYS[1], Origin='0'), is_known=True)
+    server.check(build_head(KEYS[1], Origin=str(MOST_KNOWN)), is_known=False)
+
+
+@pytest.mark.parametrize('name', ['Cookie', 'cookie', 'X-Forwarded-For', 'AUTHORIZATION', 'traceparent'])
+def test_what_tells_clients_apart_does_not_matter(server: Server, name: str) -> None:
+    server.check(build_head(KEYS[0], **{name: 'a=1'}), is_known=False)
+    server.check(build_head(KEYS[1], **{name: 'a=2; b=3'}), is_known=True)
+    server.check(build_head(KEYS[2], **{name: ''}), is_known=True)
+    server.check(build_head(KEYS[2]), is_known=True)
+    # These keep the whole request: it isn't what they have in common.
+    assert len(server.answers(build_head(KEYS[2], **{name: 'a=4'}))) == 2
+
+
+def test_what_requests_have_in_common_is_without_what_tells_clients_apart(server: Server) -> None:
+    first = build_head(KEYS[0]).replace(b'Host: a', b'Cookie: a=1\r\nHost: a\r\nX-Real-IP: 1.2.3.4')
+    server.check(first, is_known=False)
+    _, _, (rest, start) = server.answers(build_head(KEYS[1]))
+    assert rest[:start] + KEYS[1].encode() + rest[start:] == build_head(KEYS[1])
+
+
+@pytest.mark.parametrize('value', ['a\0b', 'a\x7f', 'ä', 'a\r\n b', 'a\r\nOrigin: b', 'a\n'])
+def test_a_header_of_other_characters_is_the_librarys(server: Server, value: str) -> None:
+    server.check(build_head(KEYS[0], Cookie='a'), is_known=False)
+    server.check(build_head(KEYS[1], Cookie=value), is_known=False)
+
+
+def test_many_headers_are_the_librarys(server: Server) -> None:
+    server.check(build_head(KEYS[0]), is_known=False)
+    for count, is_known in [(MOST_OWN_HEADERS, True), (MOST_OWN_HEADERS + 1, False), (150, False)]:
+        head = build_head(KEYS[1]).replace(b'\r\n\r\n', b'\r\nCookie: a' * count + b'\r\n\r\n')
+        server.check(head, is_known=is_known)
 
 
 def test_a_long_request_is_not_remembered(server: Server) -> None:

@@ -291,10 +291,6 @@ class Application(DefaultRealmSettings):
             for handler in reversed(session.subscription_exits()):
                 stack.push_async_callback(tear_down_handler, handler, 'subscription handler', session)
 
-    async def _end_and_clean_up(self, session: WAMPSession) -> None:
-        if self.end_session(session):
-            await self.clean_up(session)
-
     async def close_sessions(self) -> None:
         """Say GOODBYE to every client, for example when the server shuts down, and ABORT to those that still wait
         for WELCOME.

@@ -98,7 +98,9 @@ class ConnectionDriver:
             logger.debug('Session %s disconnected before an answer could be sent.', session.id)
             return False
         finally:
-            await self._support.shield(self._app._end_and_clean_up, session)
+            # Most sessions end with nothing left to run.
+            if self._app.end_session(session):
+                await self._support.shield(self._app.clean_up, session)
 
     async def run_session(self, session: WAMPSession, deadline: float) -> bool:
         """Open a session and run it until it ends; return whether that was by GOODBYE, after which the client may

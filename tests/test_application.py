@@ -178,7 +178,8 @@ def test_handle_session_runs_a_session_that_is_there(run) -> None:
             assert await pair.call(1, 'echo', 'x') == ['x']
             assert (await pair.ask(*CLIENT_GOODBYE))[0] == 6
             assert await running is True
-            await app._end_and_clean_up(session)
+            if app.end_session(session):
+                await app.clean_up(session)
 
     run(main())
 

@@ -1,5 +1,6 @@
-"""The bench's load generator, servers and rounds, for real but short: no figure is judged."""
+"""The bench's load generator and the floor, for real but short: no figure is judged."""
 
+import base64
 import json
 import socket
 import subprocess
@@ -9,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_parts import results, runner, scenarios, servers, tools
+from bench_parts import servers, tools
+from websockets.sync.server import ServerConnection, serve
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith('linux'), reason='The load generator needs epoll.')
-
-SHORT = runner.Settings(rounds=2, warmup=0.02, duration=0.1)
 
 
 @pytest.fixture(scope='module')
@@ -146,6 +146,62 @@ def test_opening(built: tools.Tools, native: servers.RunningServer) -> None:
     assert 0 < result['operations'] <= 30
 
 
+def read_requests(built: tools.Tools, *arguments: object) -> list[list[bytes]]:
+    """Return the lines of the requests by which two connections are opened."""
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        command = [built.loadgen, 'open', '--port', listener.getsockname()[1], '--connections', 2, *arguments]
+        with subprocess.Popen([*map(str, command), '--timeout', '60'], stdout=subprocess.DEVNULL) as process:
+            requests = []
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    requests.append(connection.recv(10000).split(b'\r\n'))
+            process.kill()
+    return requests
+
+
+@pytest.mark.parametrize(('arguments', 'differing'), [((), 1), (('--cookies',), 2)])
+def test_requests_differ(built: tools.Tools, arguments: tuple[str, ...], differing: int) -> None:
+    """By the key, of 16 bytes, and if asked for by a cookie."""
+    first, second = read_requests(built, *arguments)
+    differences = [pair for pair in zip(first, second, strict=True) if pair[0] != pair[1]]
+    assert len(differences) == differing
+    assert all(line.startswith((b'Sec-WebSocket-Key: ', b'Cookie: ')) for pair in differences for line in pair)
+    keys = [line.partition(b': ')[2] for line in (*first, *second) if line.startswith(b'Sec-WebSocket-Key')]
+    assert [len(base64.b64decode(key, validate=True)) for key in keys] == [16, 16]
+
+
+def test_each_call_on_its_own(built: tools.Tools, native: servers.RunningServer) -> None:
+    result = load(built, 'calls', '--port', native.port, '--in-flight', 16, '--single-writes')
+    assert result['failures'] == 0, result
+    assert result['operations'] > 0
+
+
+def test_rounds_go_on_until_there_are_enough_answers(built: tools.Tools, native: servers.RunningServer) -> None:
+    options = '--port', native.port, '--connections', 3, '--in-flight', 4, '--polite', '--duration', 0.001
+    result = load(built, 'calls', *options, '--samples', 300, '--longest', 50)
+    assert result['polite_latency_us']['count'] >= 300
+    # But not for ever.
+    result = load(built, 'calls', *options, '--samples', 10**9, '--longest', 0.1)
+    assert result['failures'] == 0, result
+
+
+@pytest.mark.parametrize('burst', [1, 7])
+def test_events_of_the_floor(built: tools.Tools, burst: int) -> None:
+    server = servers.RunningServer(servers.KINDS['floor-events'], built, None)
+    try:
+        for _ in range(2):
+            # It also forgets subscribers who have left.
+            result = load(
+                built, 'events', '--port', server.port, '--connections', 20, '--procedure', 'bench.spread',
+                '--burst', burst,
+            )  # fmt: skip
+            assert result['failures'] == 0, result
+            assert result['operations'] > 0
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize('serializer', ['json', 'msgpack'])
 def test_echo_of_the_floor(built: tools.Tools, serializer: str) -> None:
     server = servers.RunningServer(servers.KINDS['floor'], built, None)
@@ -182,6 +238,53 @@ def test_wrong_content_is_a_failure(built: tools.Tools, native: servers.RunningS
     assert 'after 0 progress reports' in result['first_failure']
 
 
+@pytest.mark.parametrize(
+    ('subscribed', 'subscription', 'publications', 'said'),
+    [
+        (7, 7, (5, 5), None),
+        (0, 7, (5, 5), 'SUBSCRIBED was expected'),
+        (7, 8, (5, 5), 'for subscription 8'),
+        (7, 7, (0, 0), 'EVENT with what was published was expected'),
+        (7, 7, (2**53 + 1, 5), 'EVENT with what was published was expected'),
+        (7, 7, (5, 6), 'One publication has the ids'),
+    ],
+)
+def test_wrong_ids_are_a_failure(
+    built: tools.Tools, subscribed: int, subscription: int, publications: tuple[int, int], said: str | None
+) -> None:
+    subscribers = []
+
+    def serve_client(connection: ServerConnection) -> None:
+        for text in connection:
+            code, *message = json.loads(text)
+            if code == 1:
+                answer: list[object] = [2, 1, {}]
+            elif code == 32:
+                subscribers.append(connection)
+                answer = [33, message[0], subscribed]
+            else:
+                if message[2] == 'bench.publish':
+                    payload, _, number = message[3]
+                    for subscriber, publication in zip(subscribers, publications, strict=True):
+                        subscriber.send(json.dumps([36, subscription, publication, {}, [number, payload]]))
+                answer = [50, message[0], {}, [len(subscribers)]]
+            connection.send(json.dumps(answer))
+
+    with serve(serve_client, '127.0.0.1', 0, subprotocols=['wamp.2.json'], compression=None) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        result = load(
+            built, 'events', '--port', server.socket.getsockname()[1], '--connections', 2,
+            '--procedure', 'bench.publish', '--timeout', 10,
+        )  # fmt: skip
+        server.shutdown()
+        thread.join()
+    if said is None:
+        assert result['failures'] == 0, result
+    else:
+        assert said in result['first_failure']
+
+
 def test_missing_answers_are_a_failure(built: tools.Tools) -> None:
     with socket.create_server(('127.0.0.1', 0)) as silent:
         result = load(built, 'calls', '--port', silent.getsockname()[1], '--timeout', 0.3)
@@ -206,115 +309,3 @@ def test_lost_connections_are_a_failure(built: tools.Tools) -> None:
         thread.join()
     assert result['failures'] >= 1
     assert 'ended' in result['first_failure'] or 'lost' in result['first_failure']
-
-
-# Rounds
-
-
-def find_scenario(name: str) -> scenarios.Scenario:
-    return next(scenario for scenario in scenarios.all_scenarios(1000) if scenario.name == name)
-
-
-def run_scenario(built: tools.Tools, scenario: scenarios.Scenario, *names: str) -> dict:
-    notes = []
-    settings = runner.Settings(**{**vars(SHORT), 'servers': names})
-    work = runner.Runner(built, settings, lambda scenario, server, number: notes.append((number, server)))
-    [result] = work.run([scenario])
-    rounds = min(settings.rounds, scenario.rounds or settings.rounds)
-    assert notes == [(number, name) for number in range(rounds) for name in result['servers']]
-    return result
-
-
-def test_rounds_alternate_on_every_kind_of_server(built: tools.Tools) -> None:
-    scenario = scenarios.Scenario(
-        'all', 'All', 'calls', tuple(servers.KINDS), {'connections': 2, 'in-flight': 2, 'payload': 10}
-    )
-    result = run_scenario(built, scenario, *servers.KINDS)
-    assert list(result['servers']) == list(servers.KINDS)
-    for name, figures in result['servers'].items():
-        if servers.KINDS[name].missing():
-            assert figures['missing']
-            continue
-        assert figures['failures'] is None, (name, figures)
-        rate = figures['rate']
-        assert 0 < rate['min'] <= rate['median'] <= rate['max']
-        assert len(rate['rounds']) == 2
-        assert figures['latency_us']['p50'] <= figures['latency_us']['p99'] <= figures['latency_us']['max'] * 1.05
-        assert 'loadgen' in figures['commands']['load']
-
-
-def test_memory_in_steps(built: tools.Tools) -> None:
-    scenario = scenarios.Scenario('memory', 'Memory', 'hold', ('fast-native',), {'steps': [5, 50, 100]}, rounds=1)
-    figures = run_scenario(built, scenario, 'fast-native')['servers']['fast-native']
-    assert figures['failures'] is None, figures
-    assert [step['sessions'] for step in figures['steps']] == [5, 50, 100]
-    assert all(step['memory'] > 0 for step in figures['steps'])
-
-
-def test_failing_rounds_are_reported(built: tools.Tools) -> None:
-    scenario = scenarios.Scenario(
-        'bad', 'Bad', 'calls', ('fast-native',), {'procedure': 'bench.unknown', 'connections': 1}
-    )
-    figures = run_scenario(built, scenario, 'fast-native')['servers']['fast-native']
-    assert figures['failures']['rounds'] == figures['failures']['of'] == 2
-    assert 'no_such_procedure' in figures['failures']['first']
-    assert 'rate' not in figures
-
-
-def test_server_that_does_not_start_is_reported(built: tools.Tools, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = servers.ServerKind('broken', 'Broken', ('PYTHON', '-c', 'raise SystemExit("no luck")'))
-    monkeypatch.setitem(servers.KINDS, 'broken', broken)
-    scenario = scenarios.Scenario('bad', 'Bad', 'calls', ('broken',), {'connections': 1})
-    figures = run_scenario(built, scenario, 'broken')['servers']['broken']
-    assert 'no luck' in figures['failures']['first']
-
-
-def test_server_that_lacks_a_module_is_named(built: tools.Tools, monkeypatch: pytest.MonkeyPatch) -> None:
-    lacking = servers.ServerKind('lacking', 'Lacking', ('PYTHON',), needs=('no_such_module_here',))
-    monkeypatch.setitem(servers.KINDS, 'lacking', lacking)
-    [result] = runner.Runner(built, SHORT).run([scenarios.Scenario('none', 'None', 'calls', ('lacking',))])
-    assert result['servers']['lacking'] == {'missing': ['no_such_module_here']}
-
-
-# Scenarios and figures
-
-
-def test_scenarios_are_complete() -> None:
-    everything = scenarios.all_scenarios(20000)
-    names = [scenario.name for scenario in everything]
-    assert len(names) == len(set(names))
-    assert all(name in servers.KINDS for scenario in everything for name in scenario.servers)
-    calls = {
-        (options['serializer'], options['payload'], options['connections'], options['in-flight'])
-        for options in (scenario.options for scenario in everything if scenario.mode == 'calls')
-        if 'serializer' in options
-    }
-    assert len(calls) == 2 * (2 * 3 * 2 + 3)
-    # It fits into the descriptors there are, with some to spare.
-    steps = find_scenario('memory').options['steps']
-    assert isinstance(steps, list)
-    assert steps == [100, 800]
-
-
-def test_figures_are_medians_and_keep_failures() -> None:
-    def result(rate: float, failures: int = 0) -> dict:
-        counts = [[1.0, 98], [5.0, 2]]
-        return {
-            'rate': rate, 'operations': 100, 'seconds': 1.0, 'load_cpu_share': rate / 10, 'failures': failures,
-            'first_failure': 'why' if failures else '', 'server_user_seconds': 1.0, 'server_system_seconds': 0.5,
-            'latency_us': {'count': 100, 'p50': 1.0, 'p99': 5.0, 'max': 6.0, 'histogram': counts},
-        }  # fmt: skip
-
-    figures = results.merge_rounds([result(3), result(1), result(9, failures=2), result(2)])
-    assert figures['rate'] == {'median': 2, 'min': 1, 'max': 3, 'rounds': [3, 1, 2]}
-    assert figures['failures'] == {'rounds': 1, 'of': 4, 'count': 2, 'first': 'why', 'server_said': ''}
-    assert figures['cpu_us_per_operation']['median'] == 15000
-    assert figures['latency_us']['histogram'] == [(1.0, 294), (5.0, 6)]
-    assert (figures['latency_us']['p50'], figures['latency_us']['p99']) == (1.0, 5.0)
-    assert figures['load_cpu_share'] == 0.3
-
-
-def test_round_without_a_result_is_a_failure() -> None:
-    figures = results.merge_rounds([{'rate': 0, 'operations': 0, 'failures': 0}])
-    assert figures['failures']['first'] == 'Nothing was completed within the time of a round.'
-    assert 'rate' not in figures

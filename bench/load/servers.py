@@ -18,6 +18,9 @@ from .tools import BenchError, Tools
 APPS = Path(__file__).parent / 'apps'
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
+# A server is idle when it takes no CPU time for so long: less than a tick of the system's, 10 ms.
+IDLE = 0.1
+IDLE_TIMEOUT = 15.0
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ KINDS = {
             is_echo=True, needs=('picows', 'uvloop'),
         ),
         ServerKind('floor', 'plain echo in C', ('FLOOR', 'PORT'), is_echo=True),
+        ServerKind('floor-events', 'floor in C: one send() per event', ('FLOOR', 'PORT', 'events')),
     ]
 }  # fmt: skip
 # What ratios are to: the reference as its users run it best.
@@ -117,6 +121,7 @@ class RunningServer:
 
     def __init__(self, kind: ServerKind, tools: Tools, core: int | None) -> None:
         self.kind = kind
+        self.core = core
         self.port = find_free_port()
         words = {'PYTHON': sys.executable, 'FLOOR': str(tools.floor), 'PORT': str(self.port)}
         self.command = [words.get(word, word) for word in kind.command]
@@ -154,14 +159,35 @@ class RunningServer:
     def describe(self) -> str:
         """Return the command line that starts it, as one would type it."""
         settings = ' '.join(f'{name}={value}' for name, value in self.kind.environment.items())
-        return f'{settings} {shlex.join(self.command)}'.strip()
+        pinned = ['taskset', '-c', str(self.core)] if self.core is not None else []
+        return f'{settings} {shlex.join([*pinned, *self.command])}'.strip()
 
     def read_memory(self) -> int:
-        """Return how many bytes of memory the process holds (VmRSS)."""
-        for line in Path(f'/proc/{self.pid}/status').read_text().splitlines():
+        """Return how many bytes of memory the process holds (VmRSS). Raises BenchError if it has ended."""
+        for line in self._read_proc('status').splitlines():
             if line.startswith('VmRSS:'):
                 return int(line.split()[1]) * 1024
         raise BenchError(f'{self.kind.title} has ended. It said:\n{self.read_log()}')
+
+    def wait_until_idle(self) -> bool:
+        """Wait until it takes no CPU time any more; return False if it doesn't come to rest within IDLE_TIMEOUT."""
+        deadline = time.monotonic() + IDLE_TIMEOUT
+        before = None
+        while time.monotonic() < deadline:
+            # After the name in brackets, which may hold spaces: utime and stime are the 12th and 13th.
+            taken = self._read_proc('stat').rpartition(')')[2].split()[11:13]
+            if taken == before:
+                return True
+            before = taken
+            time.sleep(IDLE)
+        return False
+
+    def _read_proc(self, name: str) -> str:
+        """Return a file of the process's in /proc, or '' if it has ended."""
+        try:
+            return Path(f'/proc/{self.pid}/{name}').read_text()
+        except OSError:
+            return ''
 
     def read_log(self) -> str:
         """Return the last lines of what the server has printed."""

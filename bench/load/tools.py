@@ -13,7 +13,7 @@ from pathlib import Path
 SOURCES = Path(__file__).parent / 'c'
 FLAGS = ['-O2', '-std=gnu11', '-D_GNU_SOURCE', '-Wall', '-Wextra']
 PROGRAMS = {
-    'loadgen': ['loadgen.c', 'client.c', 'measure.c', 'wamp.c'],
+    'loadgen': ['loadgen.c', 'calls.c', 'events.c', 'client.c', 'measure.c', 'wamp.c'],
     'floor': ['floor.c'],
 }
 

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,9 +14,6 @@
 
 enum { READ_ROOM = 1 << 20, EVENTS = 512 };
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
-
-/* The key and answer of RFC 6455, 1.3. */
-static const char KEY[] = "dGhlIHNhbXBsZSBub25jZQ==", ACCEPT[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 Peer peer;
 uint64_t now, bytes_in, bytes_out;
@@ -174,11 +172,18 @@ static void send_upgrade(Connection *connection) {
         fail(connection, "A connection is refused: %s.", strerror(error));
         return;
     }
-    char text[512];
+    byte nonce[16];
+    char key[KEY_SIZE + 1] = "", cookie[64] = "", text[512];
+    if (getrandom(nonce, sizeof nonce, 0) != sizeof nonce)
+        give_up("getrandom");
+    put_base64(key, nonce, sizeof nonce);
+    put_accept(connection->accept, key);
+    if (peer.has_cookies)
+        snprintf(cookie, sizeof cookie, "Cookie: session=%.22s\r\n", key);
     int length = snprintf(text, sizeof text,
                           "GET /ws HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                          "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
-                          peer.host, peer.port, KEY, peer.is_echo ? "" : "Sec-WebSocket-Protocol: ",
+                          "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s%s%s%s\r\n",
+                          peer.host, peer.port, key, cookie, peer.is_echo ? "" : "Sec-WebSocket-Protocol: ",
                           peer.is_echo ? "" : peer.msgpack ? "wamp.2.msgpack" : "wamp.2.json",
                           peer.is_echo ? "" : "\r\n");
     buffer_add(&connection->out, text, (size_t) length);
@@ -217,7 +222,7 @@ static void send_subscribe(Connection *connection) {
     connection->phase = SUBSCRIBING;
 }
 
-static void fail_message(Connection *connection, const char *wanted, const byte *payload, size_t size) {
+void fail_message(Connection *connection, const char *wanted, const byte *payload, size_t size) {
     char text[161];
     size_t length = size < sizeof text - 1 ? size : sizeof text - 1;
     for (size_t at = 0; at < length; at++)
@@ -234,7 +239,7 @@ static size_t read_upgrade(Connection *connection, byte *data, size_t size) {
         return 0;
     size_t length = (size_t) (end - data) + 4;
     const char *protocol = peer.msgpack ? "wamp.2.msgpack\r\n" : "wamp.2.json\r\n";
-    if (length < 12 || memcmp(data, "HTTP/1.1 101", 12) != 0 || !memmem(data, length, ACCEPT, sizeof ACCEPT - 1)
+    if (length < 12 || memcmp(data, "HTTP/1.1 101", 12) != 0 || !memmem(data, length, connection->accept, ACCEPT_SIZE)
         || (!peer.is_echo && !memmem(data, length, protocol, strlen(protocol)))) {
         fail_message(connection, "HTTP/1.1 101 with the right answers", data, length);
         return 0;
@@ -263,7 +268,9 @@ static void handle_message(Connection *connection, const byte *payload, size_t s
         else
             become_ready(connection);
     }
-    else if (!is_read || code != SUBSCRIBED || !read_next(&reader) || !read_unsigned(&reader, &id) || id != 1)
+    else if (!is_read || code != SUBSCRIBED || !read_next(&reader) || !read_unsigned(&reader, &id) || id != 1
+             || !read_next(&reader) || !read_id(&reader, &connection->subscription)
+             || !read_message_end(&reader, count - 3))
         fail_message(connection, "SUBSCRIBED", payload, size);
     else
         become_ready(connection);

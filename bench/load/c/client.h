@@ -2,6 +2,7 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include "accept.h"
 #include "buffer.h"
 
 typedef enum { CONNECTING, UPGRADING, GREETING, SUBSCRIBING, READY, CLOSED } Phase;
@@ -19,12 +20,14 @@ typedef struct {
     uint64_t *sent;             /* when the call of an id went out, by id % window; 0: no such call */
     unsigned *progress;         /* progress reports that have come for it */
     uint64_t next_event;        /* the number that the next event has to carry */
+    uint64_t subscription;      /* its id */
     int subscribes;
+    char accept[ACCEPT_SIZE + 1];   /* what the server has to answer to the key of the handshake */
 } Connection;
 
 typedef struct {
     const char *host;
-    int port, sources, msgpack, is_echo;
+    int port, sources, msgpack, is_echo, has_cookies;
     const char *realm, *topic;
 } Peer;
 
@@ -44,6 +47,8 @@ void start_client(void);
 void open_connection(Connection *, unsigned index);
 void close_connection(Connection *);
 void fail(Connection *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Something else has come than was wanted. */
+void fail_message(Connection *, const char *wanted, const byte *payload, size_t size);
 
 /* Append a message as a masked frame; flush() writes it. */
 void put_message(Connection *, const void *payload, size_t size);

@@ -187,6 +187,10 @@ int read_unsigned(Reader *reader, uint64_t *value) {
     return reader->at > start;
 }
 
+int read_id(Reader *reader, uint64_t *value) {
+    return read_unsigned(reader, value) && *value >= 1 && *value <= (uint64_t) 1 << 53;
+}
+
 static int take_text_head(Reader *reader, uint64_t *size) {
     if (reader->at >= reader->end)
         return 0;

@@ -40,6 +40,7 @@ int read_next(Reader *);      /* the comma of JSON */
 int read_end(Reader *);       /* the closing bracket of JSON */
 int at_end_of_array(Reader *, size_t left);
 int read_unsigned(Reader *, uint64_t *value);
+int read_id(Reader *, uint64_t *value);     /* from 1 to 2^53 */
 int read_text(Reader *, const char *text, size_t size);
 int read_value(Reader *);     /* anything */
 /* RESULT's and EVENT's details; whether they say "progress": true. */

@@ -15,8 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from .load.runner import Runner, Settings, raise_descriptor_limit
-from .load.scenarios import Scenario, all_scenarios
+from .load.runner import Runner, Settings, find_free_memory, raise_descriptor_limit
+from .load.scenarios import Scenario, all_scenarios, list_unmeasured
 from .load.servers import KINDS
 from .load.tools import BenchError, build_tools, find_compiler
 from .report.html import build_page
@@ -36,19 +36,24 @@ def select(names: list[str], patterns: list[str], what: str) -> list[str]:
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def choose_scenarios(options: argparse.Namespace, descriptors: int) -> list[Scenario]:
+def choose_scenarios(options: argparse.Namespace) -> list[Scenario]:
     """Return the scenarios to run: those that are named, else all, or those of a short run."""
-    scenarios = all_scenarios(descriptors)
+    scenarios = list_scenarios()
     if options.only:
         names = select([scenario.name for scenario in scenarios], options.only, 'scenario')
         return [scenario for scenario in scenarios if scenario.name in names]
     return [scenario for scenario in scenarios if options.full or scenario.in_short]
 
 
-def print_lists(console: Console, descriptors: int) -> None:
+def list_scenarios() -> list[Scenario]:
+    """Return all scenarios, as large as this machine allows."""
+    return all_scenarios(raise_descriptor_limit(), find_free_memory())
+
+
+def print_lists(console: Console) -> None:
     """Print the names that --only and --servers take."""
     console.print('Scenarios (* in a short run):')
-    for scenario in all_scenarios(descriptors):
+    for scenario in list_scenarios():
         console.print(f'  {"*" if scenario.in_short else " "} {scenario.name:26} {scenario.title}', highlight=False)
     console.print('Servers:')
     for kind in KINDS.values():
@@ -83,8 +88,7 @@ def run_scenarios(
 
 def measure(console: Console, options: argparse.Namespace) -> dict[str, Any]:
     """Return the results of a run. Raises BenchError."""
-    descriptors = raise_descriptor_limit()
-    scenarios = choose_scenarios(options, descriptors)
+    scenarios = choose_scenarios(options)
     others: dict[str, Any] = {}
     if options.rounds:
         others['rounds'] = options.rounds
@@ -108,6 +112,7 @@ def measure(console: Console, options: argparse.Namespace) -> dict[str, Any]:
         },
         'builds': list(tools.commands),
         'scenarios': results,
+        'unmeasured': list_unmeasured() if options.full and not options.only else [],
     }  # fmt: skip
 
 
@@ -142,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.list:
-            print_lists(console, raise_descriptor_limit())
+            print_lists(console)
             return 0
         if options.report:
             results = read_results(options.report)

@@ -5,9 +5,9 @@ from importlib import import_module
 from serverwamp_fast.bench_command import load_bench
 
 command = load_bench('command')
-results, runner, scenarios, servers, tools = (
+cores, results, runner, scenarios, servers, tools = (
     import_module(f'serverwamp_fast.bench.load.{name}')
-    for name in ('results', 'runner', 'scenarios', 'servers', 'tools')
+    for name in ('cores', 'results', 'runner', 'scenarios', 'servers', 'tools')
 )
 figures, html, machine, markdown, plots, svg = (
     import_module(f'serverwamp_fast.bench.report.{name}')

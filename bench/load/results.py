@@ -30,6 +30,7 @@ def merge_latencies(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
     counts = sorted(merged.items())
     result: dict[str, Any] = {name: quantile_of(counts, quantile) for name, quantile in QUANTILES.items()}
     result['max'] = max(part['max'] for part in parts)
+    result['count'] = sum(count for _, count in counts)
     result['rounds'] = {name: [part[name] for part in parts] for name in ('p50', 'p99')}
     result['histogram'] = counts
     return result
@@ -69,7 +70,7 @@ def merge_rounds(rounds: list[dict[str, Any]]) -> dict[str, Any]:
             }
         return result
     result['rate'] = spread([part['rate'] for part in good])
-    result['load_cpu_share'] = max(part['load_cpu_share'] for part in good)
+    result['load_cpu_share'] = median(part['load_cpu_share'] for part in good)
     if all('server_user_seconds' in part for part in good):
         result['cpu_us_per_operation'] = spread([
             (part['server_user_seconds'] + part['server_system_seconds']) / part['operations'] * 1e6 for part in good
@@ -87,12 +88,25 @@ def merge_rounds(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 def summarize_memory(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """Return bytes per session: between the first step, which pays for what all share, and the last."""
     result: dict[str, Any] = {'failures': collect_failures(rounds)}
-    good = [part for part in rounds if len(part.get('steps', ())) > 1]
+    good = [part for part in rounds if not part['failures'] and len(part.get('steps', ())) > 1]
     if good:
-        result['steps'] = good[0]['steps']
+        result['steps'] = [
+            {'sessions': parts[0]['sessions'], 'memory': median(part['memory'] for part in parts)}
+            for parts in zip(*(part['steps'] for part in good), strict=True)
+        ]
         result['rate'] = spread([
             (part['steps'][-1]['memory'] - part['steps'][0]['memory'])
             / (part['steps'][-1]['sessions'] - part['steps'][0]['sessions'])
             for part in good
         ])
+    return result
+
+
+def summarize_routes(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a lookup among many routes costs in units of one among few."""
+    result: dict[str, Any] = {'failures': collect_failures(rounds)}
+    good = [part for part in rounds if not part['failures']]
+    if good:
+        result['rate'] = spread([part['many_ns'] / part['few_ns'] for part in good])
+        result['costs_ns'] = {name: median(part[name] for part in good) for name in ('few_ns', 'many_ns', 'all_ns')}
     return result

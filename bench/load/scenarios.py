@@ -9,8 +9,13 @@ WAMP = (
     'serverwamp-aiohttp', 'serverwamp-aiohttp-asyncio', 'serverwamp-uvicorn',
 )  # fmt: skip
 ECHO = ('echo-uvicorn', 'echo-websockets', 'echo-picows', 'floor')
-# What would be on its way at the same time, both ways; more is not measured.
-LARGEST_FLIGHT = 64 * 2**20
+# Bytes of calls in flight, together. Where it is more than the first, rounds take long; above the second, minutes.
+LARGE_FLIGHT = 64 * 2**20
+LARGEST_FLIGHT = 2**30
+# Of idle sessions.
+MOST_SESSIONS = 100_000
+# What one may take at most, in the server, the load generator and the kernel: to be sure that there is room.
+SESSION_ROOM = 64 * 2**10
 
 
 @dataclass(frozen=True)
@@ -61,28 +66,58 @@ def call_scenarios() -> Iterator[Scenario]:
             in_short=True,
             short_servers=tuple(name for name in WAMP + ECHO if name != 'serverwamp-aiohttp-asyncio'),
         )
+    yield Scenario(
+        'calls-16-single',
+        'Calls, 16 in flight, each sent on its own, 64 connections, JSON, 64 B',
+        'calls',
+        MAIN,
+        {'connections': 64, 'in-flight': 16, 'payload': 64, 'serializer': 'json', 'single-writes': True},
+        rounds=3,
+        note='The same as with 16 calls in flight above, but the client makes one system call for each of its calls, '
+        'not one for all that are due.',
+    )
+    for serializer, payload, connections, in_flight in call_matrix():
+        flight = payload * connections * in_flight
+        if flight <= LARGEST_FLIGHT and (serializer, payload, connections) != ('json', 64, 64):
+            yield Scenario(
+                f'calls-{serializer}-{payload}-{connections}x{in_flight}',
+                describe_calls(serializer, payload, connections, in_flight),
+                'calls',
+                MAIN,
+                {'connections': connections, 'in-flight': in_flight, 'payload': payload, 'serializer': serializer},
+                rounds=3 if flight <= LARGE_FLIGHT else 2,
+            )
+
+
+def call_matrix() -> Iterator[tuple[str, int, int, int]]:
+    """Yield serializer, payload, connections and calls in flight."""
     for serializer in ('json', 'msgpack'):
-        for payload, size in ((64, '64 B'), (4096, '4 KiB'), (262144, '256 KiB')):
+        for payload in (64, 4096, 262144):
             for connections in (1, 64, 1000):
-                for in_flight, title in core.items():
-                    if (serializer, payload, connections) == ('json', 64, 64):
-                        continue
-                    if payload * connections * in_flight > LARGEST_FLIGHT:
-                        continue
-                    yield Scenario(
-                        f'calls-{serializer}-{payload}-{connections}x{in_flight}',
-                        f'Calls, {title}, {connections} connection{"s" * (connections > 1)}, '
-                        f'{"JSON" if serializer == "json" else "MessagePack"}, {size}',
-                        'calls',
-                        MAIN,
-                        {
-                            'connections': connections,
-                            'in-flight': in_flight,
-                            'payload': payload,
-                            'serializer': serializer,
-                        },
-                        rounds=3,
-                    )
+                for in_flight in (1, 16):
+                    yield serializer, payload, connections, in_flight
+
+
+def describe_calls(serializer: str, payload: int, connections: int, in_flight: int) -> str:
+    title = 'one call in flight' if in_flight == 1 else f'{in_flight} calls in flight'
+    size = f'{payload} B' if payload < 1024 else f'{payload // 1024} KiB'
+    return (
+        f'Calls, {title}, {connections:,} connection{"s" * (connections > 1)}, '
+        f'{"JSON" if serializer == "json" else "MessagePack"}, {size}'
+    )
+
+
+def list_unmeasured() -> list[dict[str, str]]:
+    """Return what belongs to the matrix of calls and isn't run, with the reason."""
+    return [
+        {
+            'title': describe_calls(serializer, payload, connections, in_flight),
+            'reason': f'{payload * connections * in_flight / 2**30:.1f} GiB would be on their way, and a single round '
+            'with serverwamp 2.0.0 would take minutes',
+        }
+        for serializer, payload, connections, in_flight in call_matrix()
+        if payload * connections * in_flight > LARGEST_FLIGHT
+    ]
 
 
 def handler_scenarios() -> Iterator[Scenario]:
@@ -104,6 +139,18 @@ def handler_scenarios() -> Iterator[Scenario]:
     )
 
 
+def count_sources(connections: int) -> int:
+    """Return from how many loopback addresses to connect: each has some 28,000 ports, which rest after use."""
+    return 1 + connections // 1250
+
+
+def servers_of_events(subscribers: int, serializer: str) -> tuple[str, ...]:
+    if subscribers != 1000:
+        return MAIN
+    others = 'fast-uvicorn', 'serverwamp-uvicorn'
+    return (*MAIN, *others, 'floor-events') if serializer == 'json' else (*MAIN, *others)
+
+
 def event_scenarios() -> Iterator[Scenario]:
     """Fan-out."""
     for subscribers in (100, 1000, 10000):
@@ -114,19 +161,25 @@ def event_scenarios() -> Iterator[Scenario]:
                 f'Events to {subscribers:,} subscribers, session.send_event() in a loop, '
                 f'{"JSON" if serializer == "json" else "MessagePack"}',
                 'events',
-                (*MAIN, 'fast-uvicorn', 'serverwamp-uvicorn') if subscribers == 1000 else MAIN,
-                {'connections': subscribers, 'serializer': serializer, 'procedure': 'bench.spread', 'sources': 8},
+                servers_of_events(subscribers, serializer),
+                {
+                    'connections': subscribers,
+                    'serializer': serializer,
+                    'procedure': 'bench.spread',
+                    'sources': count_sources(subscribers),
+                },
                 unit='events/s',
-                in_short=subscribers == 1000 and serializer == 'json',
-                short_servers=MAIN,
+                in_short=subscribers <= 1000 and serializer == 'json',
+                short_servers=(*MAIN, 'floor-events') if subscribers == 1000 else MAIN,
                 rounds=3,
+                short_rounds=2,
             )
     yield Scenario(
         'events-1000x100',
         'Events to 1,000 subscribers, session.send_event() in a loop, 100 publications in a burst, JSON',
         'events',
         MAIN,
-        {'connections': 1000, 'procedure': 'bench.spread', 'burst': 100, 'sources': 8},
+        {'connections': 1000, 'procedure': 'bench.spread', 'burst': 100, 'sources': count_sources(1000)},
         unit='events/s',
         in_short=True,
         short_servers=('fast-native', 'serverwamp-aiohttp'),
@@ -140,7 +193,12 @@ def event_scenarios() -> Iterator[Scenario]:
             + (f', {burst} publications in a burst' if burst > 1 else ''),
             'events',
             MAIN,
-            {'connections': subscribers, 'procedure': 'bench.publish', 'burst': burst, 'sources': 8},
+            {
+                'connections': subscribers,
+                'procedure': 'bench.publish',
+                'burst': burst,
+                'sources': count_sources(subscribers),
+            },
             own_options={'serverwamp-aiohttp': {'procedure': 'bench.spread'}},
             unit='events/s',
             in_short=burst > 1,
@@ -151,37 +209,55 @@ def event_scenarios() -> Iterator[Scenario]:
         )
 
 
-def session_scenarios(descriptors: int) -> Iterator[Scenario]:
-    """Opening and holding sessions; `descriptors` is how many a process may have."""
-    yield Scenario(
-        'open',
-        'Sessions opened: connect, handshake, HELLO, WELCOME',
-        'open',
-        (*MAIN, 'fast-uvicorn', 'serverwamp-uvicorn'),
-        {'connections': min(10000, descriptors - 200), 'sources': 8},
-        unit='sessions/s',
-        in_short=True,
-        short_servers=MAIN,
-        fresh=True,
-        rounds=3,
-        note='All clients send the same HTTP request, except for its key, as the clients of one program do. The native '
-        'server works out the answer to such requests once a second; where requests differ, by cookies or by what a '
-        'proxy adds, its ratio is lower.',
-    )
-    most = descriptors - 200
-    steps = [step for step in (100, 1000, 2000, 5000, 10000) if step < most]
+def find_most_sessions(descriptors: int, memory: int) -> int:
+    """Return how many sessions a server may hold: as many as descriptors and memory allow, within reason."""
+    return min(descriptors - 200, memory // 2 // SESSION_ROOM, MOST_SESSIONS)
+
+
+def session_scenarios(descriptors: int, memory: int) -> Iterator[Scenario]:
+    """Opening and holding sessions; `descriptors` is how many a process may have, `memory` what is free, in bytes."""
+    most = find_most_sessions(descriptors, memory)
+    opened = min(10000, most)
+    for name, title, own, note in (
+        (
+            'open', 'requests alike', {},
+            'All clients send the same HTTP request, except for its key, as the clients of one program do. The native '
+            'server works out the rest of the answer to such requests once a second.',
+        ),
+        (
+            'open-unlike', 'each with a cookie of its own', {'cookies': True},
+            'Each client sends another cookie, so that no two requests are alike.',
+        ),
+    ):  # fmt: skip
+        yield Scenario(
+            name,
+            f'Sessions opened: connect, handshake, HELLO, WELCOME; {title}',
+            'open',
+            (*MAIN, 'fast-uvicorn', 'serverwamp-uvicorn'),
+            {'connections': opened, 'sources': count_sources(opened), **own},
+            unit='sessions/s',
+            in_short=True,
+            short_servers=MAIN if name == 'open' else ('fast-native', 'serverwamp-aiohttp'),
+            fresh=True,
+            rounds=3,
+            short_rounds=2,
+            note=note,
+        )
+    steps = [step for step in (100, 1000, 2000, 5000, 10000, 20000, 50000) if step < most]
     yield Scenario(
         'memory',
         'Memory of idle sessions with one subscription',
         'hold',
         (*MAIN, 'fast-uvicorn', 'serverwamp-uvicorn'),
-        {'steps': [*steps, most], 'sources': 8},
+        {'steps': [*steps, most], 'sources': count_sources(most)},
         unit='bytes/session',
         in_short=True,
         short_servers=MAIN,
         short_options={'steps': [step for step in (100, 1000, 3000) if step < most]},
         fresh=True,
-        rounds=1,
+        # Opening so many takes a minute or more.
+        rounds=3 if most <= 20000 else 1,
+        short_rounds=1,
     )
 
 
@@ -193,20 +269,41 @@ def fairness_scenarios() -> Iterator[Scenario]:
             'A client with one call in flight' + (f' beside {others} with 16' if others else ', alone'),
             'calls',
             MAIN,
-            {'connections': others + 1, 'in-flight': 16, 'polite': True} if others else {'connections': 1},
+            # A p99 needs answers: a round goes on until there are 1,000, but not for ever.
+            {'samples': 1000, 'longest': 10}
+            | ({'connections': others + 1, 'in-flight': 16, 'polite': True} if others else {'connections': 1}),
             unit='µs',
             in_short=True,
             short_servers=('fast-native', 'serverwamp-aiohttp'),
+            short_options={'longest': 2},
             rounds=3,
+            short_rounds=2,
         )
 
 
-def all_scenarios(descriptors: int) -> list[Scenario]:
+def route_scenarios() -> Iterator[Scenario]:
+    """What the number of routes does to a lookup; without servers."""
+    yield Scenario(
+        'routes',
+        'Resolving a URI: its cost among 10,000 prefix routes, in units of its cost among 10',
+        'routes',
+        ('fast-native', 'serverwamp-aiohttp'),
+        unit='× its cost among 10',
+        in_short=True,
+        rounds=3,
+        note='There is no server and no socket in it: the two routers, each in a process of its own, which takes turns '
+        'between a table with 10 routes and one with 10,000. The same ten URIs are resolved in both, as new strings. '
+        'For all 10,000 in turn, a lookup waits for memory too.',
+    )
+
+
+def all_scenarios(descriptors: int, memory: int) -> list[Scenario]:
     """Return all scenarios, in the order in which they are run."""
     return [
         *call_scenarios(),
         *handler_scenarios(),
         *event_scenarios(),
-        *session_scenarios(descriptors),
+        *session_scenarios(descriptors, memory),
         *fairness_scenarios(),
+        *route_scenarios(),
     ]

@@ -9,7 +9,7 @@ cores, results, runner, scenarios, servers, tools = (
     import_module(f'serverwamp_fast.bench.load.{name}')
     for name in ('cores', 'results', 'runner', 'scenarios', 'servers', 'tools')
 )
-figures, html, machine, markdown, plots, svg = (
+figures, goals, html, machine, markdown, plots, svg = (
     import_module(f'serverwamp_fast.bench.report.{name}')
-    for name in ('figures', 'html', 'machine', 'markdown', 'plots', 'svg')
+    for name in ('figures', 'goals', 'html', 'machine', 'markdown', 'plots', 'svg')
 )

@@ -5,13 +5,18 @@ Ratios are between servers of one run and one scenario. The results are those of
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from ..load.servers import BASELINE, KINDS
 
-LOWER_IS_BETTER = {'bytes/session', 'µs'}
+LOWER_IS_BETTER = {'bytes/session', 'µs', '× its cost among 10'}
 # From here on, more load could have led to more answers.
 BUSY_LOAD = 0.9
+# Below that on both sides, neither the server nor the load was what limited the figure.
+IDLE = 0.8
+# Fewer latencies say little of their p99.
+ENOUGH_SAMPLES = 1000
 
 Result = dict[str, Any]
 
@@ -28,8 +33,8 @@ def figure_of(scenario: Result, server: str) -> dict[str, Any] | None:
     latency = figures.get('polite_latency_us') or figures.get('latency_us')
     if latency is None:
         return None
-    rounds = sorted(latency['rounds']['p99'])
-    return {'median': rounds[len(rounds) // 2], 'min': rounds[0], 'max': rounds[-1]}
+    rounds = latency['rounds']['p99']
+    return {'median': median(rounds), 'min': min(rounds), 'max': max(rounds)}
 
 
 def compare(scenario: Result, server: str, other: str) -> float | None:
@@ -62,8 +67,30 @@ class Row:
     cpu_ratio: str
     p50: str
     p99: str
+    server_share: str
+    load_share: str
     remark: str
     failed: bool
+
+    def texts(self) -> tuple[str, ...]:
+        """Return what is shown, in the order of heading()."""
+        return (
+            self.title, self.value, self.spread, self.ratio, self.cpu, self.cpu_ratio, self.p50, self.p99,
+            self.server_share, self.load_share, self.remark,
+        )  # fmt: skip
+
+
+# Columns with numbers come after the first.
+NUMBERS = 9
+
+
+def heading(scenario: Result) -> tuple[str, ...]:
+    """Return the heads of a scenario's table."""
+    unit = 'p99 µs (median of rounds)' if scenario['unit'] == 'µs' else scenario['unit']
+    return (
+        'server', unit, 'min .. max', 'ratio', 'CPU µs/op', 'CPU ratio', 'p50 µs', 'p99 µs', 'server busy', 'load busy',
+        '',
+    )  # fmt: skip
 
 
 def format_number(value: float) -> str:
@@ -77,21 +104,45 @@ def format_ratio(ratio: float | None) -> str:
     return '' if ratio is None else f'{format_number(ratio)} ×'
 
 
+def format_share(share: float | None) -> str:
+    return '' if share is None else f'{share:.0%}'
+
+
 def format_failure(failures: dict[str, Any]) -> str:
     return f'FAILED in {failures["rounds"]} of {failures["of"]} rounds: {failures["first"]}'
+
+
+def is_load_the_limit(figures: Result) -> bool:
+    """Return whether the load generator was so busy that the server might have done more."""
+    return figures.get('load_cpu_share', 0) >= BUSY_LOAD
+
+
+def remarks_of(scenario: Result, figures: Result) -> Iterator[str]:
+    """Yield what has to be known of a server's figure."""
+    if figures.get('missing'):
+        yield f'not run: {", ".join(figures["missing"])} not installed'
+    if figures.get('failures'):
+        yield format_failure(figures['failures'])
+    if is_load_the_limit(figures):
+        yield f'at least: the load generator took {figures["load_cpu_share"]:.0%} of its core'
+    elif 'server_cpu_share' in figures and max(figures['server_cpu_share'], figures['load_cpu_share']) < IDLE:
+        # A single connection takes turns with the server by its nature.
+        if scenario['options'].get('connections', 1) > 1:
+            yield 'neither core was busy'
+    if scenario['unit'] == 'µs' and figures.get('latency_us'):
+        polite = figures.get('polite_latency_us')
+        yield f'{(polite or figures["latency_us"])["count"]:,} answers'
+        if polite:
+            yield f'the others: {format_number(figures["rate"]["median"])} calls/s'
+    if figures.get('costs_ns'):
+        shown = '{few_ns:,.0f} ns among 10, {many_ns:,.0f} ns among 10,000, {all_ns:,.0f} ns for all 10,000 in turn'
+        yield shown.format(**figures['costs_ns'])
 
 
 def rows_of(scenario: Result) -> Iterator[Row]:
     """Yield a row for each server of a scenario; failures and what could not run included."""
     for server, figures in scenario['servers'].items():
         value = figure_of(scenario, server)
-        remarks = []
-        if figures.get('missing'):
-            remarks.append(f'not run: {", ".join(figures["missing"])} not installed')
-        if figures.get('failures'):
-            remarks.append(format_failure(figures['failures']))
-        if figures.get('load_cpu_share', 0) >= BUSY_LOAD:
-            remarks.append(f'at least: the load generator took {figures["load_cpu_share"]:.0%} of its core')
         latency = figures.get('polite_latency_us') or figures.get('latency_us')
         cpu = figures.get('cpu_us_per_operation')
         yield Row(
@@ -104,77 +155,8 @@ def rows_of(scenario: Result) -> Iterator[Row]:
             format_ratio(compare_cpu(scenario, server, BASELINE)),
             format_number(latency['p50']) if latency else '',
             format_number(latency['p99']) if latency else '',
-            '; '.join(remarks),
+            format_share(figures.get('server_cpu_share')),
+            format_share(figures.get('load_cpu_share')),
+            '; '.join(remarks_of(scenario, figures)),
             bool(figures.get('failures')),
         )
-
-
-@dataclass(frozen=True)
-class Goal:
-    """One goal, and how far it is reached; `measured` is None if that wasn't measured."""
-
-    what: str
-    wanted: str
-    measured: str | None
-    reached: bool | None
-
-
-def ratio_goal(what: str, scenario: Result | None, server: str, other: str, wanted: float) -> Goal:
-    against = 'serverwamp 2.0.0' if other == BASELINE else title_of(other)
-    ratio = compare(scenario, server, other) if scenario else None
-    return Goal(
-        what,
-        f'at least {wanted:g} × {against}',
-        None if ratio is None else f'{ratio:.2f} ×',
-        None if ratio is None else ratio >= wanted,
-    )
-
-
-def find_goals(scenarios: list[Result], python: tuple[int, int]) -> list[Goal]:
-    """Return the goals of the project, against what was measured."""
-    known = {scenario['name']: scenario for scenario in scenarios}
-    eager = 20 if python >= (3, 12) else 16
-    native = 'fast-native'
-    goals = [
-        ratio_goal('one call in flight, 64 connections', known.get('calls-1'), native, BASELINE, 4),
-        ratio_goal('the same, against the floor', known.get('calls-1'), native, 'floor', 0.75),
-        ratio_goal('16 calls in flight', known.get('calls-16'), native, BASELINE, eager),
-        ratio_goal('events to 1,000 subscribers, a loop', known.get('events-1000'), native, BASELINE, 15),
-        ratio_goal('the same, 100 in a burst', known.get('events-1000x100'), native, BASELINE, 15),
-        ratio_goal(
-            'realm.publish() to 1,000, 100 in a burst', known.get('publish-1000x100'), native, BASELINE, 30
-        ),
-        ratio_goal('sessions opened per second', known.get('open'), native, BASELINE, 5),
-        ratio_goal('the aiohttp adapter, 16 in flight', known.get('calls-16'), 'fast-aiohttp', BASELINE, 3),
-    ]
-    for name, scenario in (('one', 'calls-1'), ('16', 'calls-16')):
-        for library in ('uvicorn', 'websockets'):
-            goals.append(
-                ratio_goal(
-                    f'{library}, {name} in flight', known.get(scenario), f'fast-{library}', f'echo-{library}', 0.9
-                )
-            )
-    memory = known.get('memory')
-    figure = figure_of(memory, native) if memory else None
-    goals.append(
-        Goal(
-            'memory of an idle session with one subscription',
-            'at most 2,560 bytes',
-            None if figure is None else f'{figure["median"]:,.0f} bytes',
-            None if figure is None else figure['median'] <= 2560,
-        )
-    )
-    goals.append(ratio_goal('the same, ratio', memory, native, BASELINE, 8))
-    alone, beside = (
-        figure_of(known[name], native) if name in known else None for name in ('polite-alone', 'polite-63')
-    )
-    slower = beside['median'] / alone['median'] if alone and beside else None
-    goals.append(
-        Goal(
-            'p99 of a client that waits, beside 63 that pipeline',
-            'at most 2 × its p99 alone',
-            None if slower is None else f'{slower:.2f} ×',
-            None if slower is None else slower <= 2,
-        )
-    )
-    return goals

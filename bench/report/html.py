@@ -3,7 +3,8 @@
 from html import escape
 from typing import Any
 
-from .figures import find_goals, rows_of, title_of
+from .figures import NUMBERS, heading, rows_of, title_of
+from .goals import HEADING, find_goals
 from .notes import NOTES
 from .plots import all_plots, plot_figures
 
@@ -24,14 +25,11 @@ def cells(tag: str, texts: tuple[str, ...], numbers: range) -> str:
 
 def build_table(scenario: dict[str, Any]) -> str:
     """Return the table of a scenario."""
-    head = ('server', scenario['unit'], 'min .. max', 'ratio', 'CPU µs/op', 'CPU ratio', 'p50 µs', 'p99 µs', '')
-    lines = [f'<table><tr>{cells("th", head, range(1, 8))}</tr>']
+    numbers = range(1, 1 + NUMBERS)
+    lines = [f'<table><tr>{cells("th", heading(scenario), numbers)}</tr>']
     for row in rows_of(scenario):
         kind = 'failed' if row.failed else 'ours' if row.server.startswith('fast-') else ''
-        texts = (
-            row.title, row.value, row.spread, row.ratio, row.cpu, row.cpu_ratio, row.p50, row.p99, row.remark
-        )  # fmt: skip
-        lines.append(f'<tr class="{kind}">{cells("td", texts, range(1, 8))}</tr>')
+        lines.append(f'<tr class="{kind}">{cells("td", row.texts(), numbers)}</tr>')
     return '\n'.join([*lines, '</table>'])
 
 
@@ -41,7 +39,7 @@ def build_commands(scenario: dict[str, Any]) -> str:
     for server, figures in scenario['servers'].items():
         commands = figures.get('commands')
         if commands:
-            lines.append(f'# {title_of(server)}\n{commands["server"]}\n{commands["load"]}')
+            lines.append(f'# {title_of(server)}\n{commands["server"]}\n{commands["load"]}'.rstrip())
     for server, figures in scenario['servers'].items():
         said = (figures.get('failures') or {}).get('server_said')
         if said:
@@ -51,14 +49,20 @@ def build_commands(scenario: dict[str, Any]) -> str:
 
 
 def build_goals(results: dict[str, Any]) -> str:
-    goals = [goal for goal in find_goals(results['scenarios'], tuple(results['python'])) if goal.measured is not None]
+    goals = find_goals(results['scenarios'], tuple(results['python']))
     if not goals:
         return ''
-    lines = ['<h2>Goals</h2><table><tr><th>what</th><th>goal</th><th>measured</th><th></th></tr>']
-    for goal in goals:
-        texts = (goal.what, goal.wanted, goal.measured or '', 'reached' if goal.reached else 'not reached')
-        lines.append(f'<tr>{cells("td", texts, range(0))}</tr>')
+    lines = [f'<h2>Goals</h2><table><tr>{cells("th", HEADING, range(0))}</tr>']
+    lines += [f'<tr>{cells("td", goal.texts(), range(0))}</tr>' for goal in goals]
     return '\n'.join([*lines, '</table>'])
+
+
+def build_unmeasured(results: dict[str, Any]) -> str:
+    """Return what belongs here and wasn't measured."""
+    items = ''.join(
+        f'<li>{escape(left["title"])}: {escape(left["reason"])}.</li>' for left in results.get('unmeasured', ())
+    )
+    return f'<h2>Not measured</h2><ul>{items}</ul>' if items else ''
 
 
 def build_page(results: dict[str, Any]) -> str:
@@ -86,6 +90,7 @@ def build_page(results: dict[str, Any]) -> str:
             plot_figures(scenario),
             build_commands(scenario),
         ]
+    parts.append(build_unmeasured(results))
     builds = escape('\n'.join(results['builds']))
     parts.append(f'<h2>How the load generator and the floor were built</h2><pre>{builds}</pre></html>')
     return '\n'.join(part for part in parts if part)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from .figures import find_goals, rows_of
+from .figures import NUMBERS, heading, rows_of
+from .goals import HEADING, find_goals
 from .notes import NOTES
 
 
@@ -21,9 +22,9 @@ def build_markdown(results: dict[str, Any]) -> str:
         f'Made by `{results["command"]}`, which writes this page. On {results["started"]} it took '
         f'{results["seconds"] / 60:.0f} minutes.',
         '',
-        'To reproduce it, on Linux with a C compiler:',
+        'To reproduce it in a checkout, on Linux with a C compiler:',
         '',
-        "    pip install 'serverwamp-fast[bench]'",
+        "    pip install '.[bench]'",
         '    serverwamp-fast bench          # two minutes',
         '    serverwamp-fast bench --full   # half an hour: all of what is below',
         '',
@@ -38,20 +39,15 @@ def build_markdown(results: dict[str, Any]) -> str:
     ]
     for note in NOTES:
         lines += [note, '']
-    goals = [goal for goal in find_goals(results['scenarios'], tuple(results['python'])) if goal.measured is not None]
+    goals = find_goals(results['scenarios'], tuple(results['python']))
     if goals:
-        rows = [
-            (goal.what, goal.wanted, goal.measured or '', 'reached' if goal.reached else 'not reached')
-            for goal in goals
-        ]
-        lines += ['## Goals', '', *table(('what', 'goal', 'measured', ''), rows, 0), '']
+        lines += ['## Goals', '', *table(HEADING, [goal.texts() for goal in goals], 0), '']
     lines += ['## Results', '']
     for scenario in results['scenarios']:
-        head = ('server', scenario['unit'], 'min .. max', 'ratio', 'CPU µs/op', 'CPU ratio', 'p50 µs', 'p99 µs', '')
-        rows = [
-            (row.title, row.value, row.spread, row.ratio, row.cpu, row.cpu_ratio, row.p50, row.p99, row.remark)
-            for row in rows_of(scenario)
-        ]
+        rows = [row.texts() for row in rows_of(scenario)]
         lines += [f'### {scenario["title"]}', '', *([scenario['note'], ''] if scenario['note'] else [])]
-        lines += [*table(head, rows, 7), '']
+        lines += [*table(heading(scenario), rows, NUMBERS), '']
+    if results.get('unmeasured'):
+        lines += ['## Not measured', '']
+        lines += [f'- {left["title"]}: {left["reason"]}.' for left in results['unmeasured']]
     return '\n'.join(lines).rstrip() + '\n'

@@ -28,27 +28,40 @@ def plot_figures(scenario: Result) -> str:
 
 
 def accumulate(histogram: list[tuple[float, int]]) -> list[tuple[float, float]]:
-    """Return which share (%) of the values is at most as large, in no more points than a plot shows."""
+    """Return how large (µs) the largest of a share of the values is, in no more points than a plot shows.
+
+    The share is given as 1 in how many are larger, so that a logarithmic axis shows the tail: 100 stands for 99 %.
+    """
     total = sum(count for _, count in histogram)
-    seen, points, last = 0, [], -1.0
+    seen, points, last = 0, [(1.0, histogram[0][0])], 1.0
     for value, count in histogram:
         seen += count
-        share = 100 * seen / total
-        if share - last >= 0.2 or seen == total:
-            points.append((value, share))
-            last = share
+        # At the end nothing is larger: as if one was.
+        one_in = total / max(total - seen, 1)
+        if one_in >= last * 1.02:
+            points.append((one_in, value))
+            last = one_in
+    if histogram[-1][0] != points[-1][1]:
+        points.append((float(total), histogram[-1][0]))
     return points
 
 
+def name_share(one_in: float) -> str:
+    """Return 1 in 100 as 99%."""
+    return f'{100 - 100 / one_in:.10g}%'
+
+
 def plot_latencies(scenario: Result) -> str:
-    """Return the distribution of latencies of a scenario."""
+    """Return the distribution of latencies of a scenario, the tail stretched as with HdrHistogram."""
     lines = []
     for server, figures in scenario['servers'].items():
         latency = figures.get('polite_latency_us') or figures.get('latency_us')
         if latency:
             lines.append(Line(title_of(server), accumulate(latency['histogram']), color_of(server)))
+    if not lines:
+        return ''
     title = f'Latency: {scenario["title"]}'
-    return line_chart(title, 'µs', '% of answers within', lines, log_x=True) if lines else ''
+    return line_chart(title, 'share of answers', 'µs', lines, log_x=True, log_y=True, name_x=name_share)
 
 
 def plot_memory(scenario: Result) -> str:

@@ -1,11 +1,15 @@
 """Plots as SVG, drawn by hand: bars with their spread, and lines."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
-COLORS = ('#1b6ca8', '#d1495b', '#2e8b57', '#e0a030', '#7b5ea7', '#555555', '#17a2a2', '#b5651d', '#8a9a5b', '#c71585')
+# Distinct, and as many as there are servers.
+COLORS = (
+    '#1b6ca8', '#5aa9e6', '#17a2a2', '#2e8b57', '#d1495b', '#e58fa0', '#c71585', '#e0a030', '#b5651d', '#7b5ea7',
+    '#555555', '#a0a0a0',
+)  # fmt: skip
 WIDTH, MARGIN = 760, 60
 
 
@@ -78,37 +82,67 @@ def bar_chart(title: str, unit: str, bars: Sequence[Bar]) -> str:
     return wrap(title, height, parts)
 
 
-def line_chart(title: str, x_title: str, y_title: str, lines: Sequence[Line], log_x: bool = False) -> str:
-    """Return lines over a common axis, which may be logarithmic."""
-    lines = [line for line in lines if line.points]
-    height, top = 380 + 18 * len(lines), 34
-    bottom = 340
-    xs = [x for line in lines for x, _ in line.points if x > 0 or not log_x]
-    if not xs:
+@dataclass(frozen=True)
+class Axis:
+    """Where values lie between `start` and `end` of a picture."""
+
+    ticks: Sequence[float]
+    is_log: bool
+    start: float
+    end: float
+
+    @classmethod
+    def over(cls, values: Sequence[float], is_log: bool, start: float, end: float) -> 'Axis':
+        """Return an axis with round ticks around some values: from 0, or of powers of ten."""
+        if not is_log:
+            return cls(nice_ticks(max(values)), False, start, end)
+        low, high = floor(log10(min(values))), ceil(log10(max(values)))
+        return cls([10.0**power for power in range(low, max(high, low + 1) + 1)], True, start, end)
+
+    def place(self, value: float) -> float:
+        low, high, at = (log10(each) if self.is_log else each for each in (self.ticks[0], self.ticks[-1], value))
+        return self.start + (at - low) / (high - low) * (self.end - self.start)
+
+
+def line_chart(
+    title: str,
+    x_title: str,
+    y_title: str,
+    lines: Sequence[Line],
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    name_x: Callable[[float], str] = short,
+) -> str:
+    """Return lines over common axes, which may be logarithmic; `name_x` writes the ticks of the lower one."""
+    points = [
+        (x, y) for line in lines for x, y in line.points if (x > 0 or not log_x) and (y > 0 or not log_y)
+    ]  # fmt: skip
+    if not points:
         return wrap(title, 60, [text(10, 45, 'No data.')])
-    place = log10 if log_x else float
-    low = floor(place(min(xs))) if log_x else 0.0
-    high = ceil(place(max(xs))) if log_x else nice_ticks(max(xs))[-1]
-    x_ticks = [10.0**power for power in range(int(low), int(high) + 1)] if log_x else nice_ticks(max(xs))
-    y_ticks = nice_ticks(max(y for line in lines for _, y in line.points))
-    x_scale = (WIDTH - 2 * MARGIN) / ((high - low) or 1)
-    y_scale = (bottom - top) / y_ticks[-1]
+    top, bottom, left, right = 34, 340, MARGIN, WIDTH - MARGIN
+    x_axis = Axis.over([x for x, _ in points], log_x, left, right)
+    y_axis = Axis.over([y for _, y in points], log_y, bottom, top)
     parts = []
-    for tick in x_ticks:
-        x = MARGIN + (place(tick) - low) * x_scale
+    for tick in x_axis.ticks:
+        x = x_axis.place(tick)
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="#ddd"/>')
-        parts.append(text(x, bottom + 16, short(tick), 'middle'))
-    for tick in y_ticks:
-        y = bottom - tick * y_scale
-        parts.append(f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
-        parts.append(text(MARGIN - 6, y + 4, short(tick), 'end'))
-    parts.append(text(WIDTH - MARGIN, bottom + 32, x_title, 'end'))
-    parts.append(text(MARGIN, top - 4, y_title))
+        parts.append(text(x, bottom + 16, name_x(tick), 'middle'))
+    for tick in y_axis.ticks:
+        y = y_axis.place(tick)
+        parts.append(f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+        parts.append(text(left - 6, y + 4, short(tick), 'end'))
+    parts.append(text(right, bottom + 32, x_title, 'end'))
+    parts.append(text(left, top - 4, y_title))
+    lines = [line for line in lines if line.points]
     for number, line in enumerate(lines):
-        shown = [(x, y) for x, y in line.points if x > 0 or not log_x]
-        path = ' '.join(f'{MARGIN + (place(x) - low) * x_scale:.1f},{bottom - y * y_scale:.1f}' for x, y in shown)
+        path = ' '.join(
+            f'{x_axis.place(x):.1f},{y_axis.place(y):.1f}'
+            for x, y in line.points
+            if (x > 0 or not log_x) and (y > 0 or not log_y)
+        )
         parts.append(f'<polyline points="{path}" fill="none" stroke="{line.color}" stroke-width="2"/>')
         y = bottom + 48 + 18 * number
-        parts.append(f'<rect x="{MARGIN}" y="{y - 9}" width="12" height="10" fill="{line.color}"/>')
-        parts.append(text(MARGIN + 18, y, line.label))
-    return wrap(title, height, parts)
+        parts.append(f'<rect x="{left}" y="{y - 9}" width="12" height="10" fill="{line.color}"/>')
+        parts.append(text(left + 18, y, line.label))
+    return wrap(title, 380 + 18 * len(lines), parts)

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,13 +13,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def guard() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('guard', ROOT / 'bench/instructions/guard.py')
+def load_module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / f'bench/instructions/{name}.py')
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def guard() -> ModuleType:
+    return load_module('guard')
 
 
 def test_every_sequence_is_answered() -> None:
@@ -36,6 +40,24 @@ def test_every_sequence_is_answered() -> None:
     assert stored['pythons']
     for figures in stored['pythons'].values():
         assert set(figures['instructions']) == {name for _, _, name in labels}
+
+
+def test_every_message_is_checked() -> None:
+    """A sequence that is answered by less, or otherwise, than it should be is found."""
+    sequences = load_module('sequences')
+    transport = sequences.NullTransport()
+    frames = [b'\x81\x03[2,', b'\x81\x7e\x00\x80' + b'[2,' + b'x' * 125]
+    transport.written = [b'HTTP/1.1 101 Switching Protocols\r\n\r\n', *frames]
+    assert sequences.split_messages(b''.join(transport.written)) == [b'[2,', b'[2,' + b'x' * 125]
+    client = SimpleNamespace(transport=transport)
+
+    def check(answers: int, answer: bytes = b'[2,', last: bytes = b'') -> None:
+        sequences.Sequence([], 1, [client], answers, answer, last).check()
+
+    check(2, last=b'x')
+    for wrong in ((1,), (3,), (2, b'x'), (2, b'[2,', b'y')):
+        with pytest.raises(AssertionError):
+            check(*wrong)
 
 
 def test_counts_are_read_for_one_operation(guard: ModuleType, tmp_path: Path) -> None:
@@ -82,12 +104,18 @@ def test_verdicts(
     monkeypatch.setattr(guard, 'describe_environment', lambda: here)
 
     assert run_main(guard, monkeypatch, path, {'call': 1000}) == 0
-    assert 'no figures' in capsys.readouterr().out
+    assert 'Not judged' in capsys.readouterr().out
     assert run_main(guard, monkeypatch, path, {'call': 1000}, '--update') == 0
     assert run_main(guard, monkeypatch, path, {'call': 1001}) == 0
     assert run_main(guard, monkeypatch, path, {'call': 1100}) == 1
     assert '--update' in capsys.readouterr().err
-    # Elsewhere the same code takes other figures.
-    here = {**here, 'compiler': 'y'}
+    # Another build is near enough to be judged, and is named.
+    here = {**here, 'python': 'y', 'compiler': 'z'}
+    assert run_main(guard, monkeypatch, path, {'call': 1100}) == 1
+    said = capsys.readouterr()
+    assert "Stored with compiler 'x'; here it is 'z'." in said.out and 'Not judged' not in said.out
+    assert run_main(guard, monkeypatch, path, {'call': 1001}) == 0
+    # Another architecture isn't.
+    here = {**here, 'machine': 'y'}
     assert run_main(guard, monkeypatch, path, {'call': 1100}) == 0
-    assert 'not judged' in capsys.readouterr().out
+    assert 'Not judged' in capsys.readouterr().out

@@ -2,9 +2,10 @@
 
     python guard.py [--update]
 
-Instructions don't depend on what else the machine does, but on the builds of Python, the compiler and the
-libraries. So the figures are stored for each version of Python together with what they were made with, and are
-only judged, with a tolerance, where that is the same.
+Instructions don't depend on what else the machine does, but on the version of Python and the processor's
+architecture: figures are stored for each version, and judged where the architecture is the same. They also depend, by
+less, on the builds of Python, the compiler and the libraries; that is what the tolerance is for. What differs from the
+stored is named, so that who is told of a fault knows where else to look.
 """
 
 import argparse
@@ -101,16 +102,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'{FIGURES.name} now holds these figures for Python {VERSION}. Say in the commit why they have changed.')
     stored = figures['pythons'].get(VERSION)
     if stored is None:
-        print(f'{FIGURES.name} has no figures for Python {VERSION}. `ci/instructions --update` stores them.')
+        print(
+            f'Not judged: {FIGURES.name} has no figures for Python {VERSION}. `ci/instructions --update` stores those '
+            'of this machine.'
+        )
         return 0
     lines, faults = compare(found, stored['instructions'], figures['tolerance'])
     print(f'{"instructions per operation, Python " + VERSION:50} {"stored":>10} {"now":>10} {"change":>8}')
     print('\n'.join(lines))
-    differing = [name for name, value in stored['made_with'].items() if environment[name] != value]
-    if differing:
-        for name in differing:
-            print(f'Stored with {name} {stored["made_with"][name]!r}; here it is {environment[name]!r}.')
-        print('So the figures are not judged. `ci/instructions --update` stores those of this machine.')
+    for name, value in stored['made_with'].items():
+        if environment[name] != value:
+            print(f'Stored with {name} {value!r}; here it is {environment[name]!r}.')
+    if environment['machine'] != stored['made_with']['machine']:
+        print('Not judged: another architecture takes other instructions.')
         return 0
     for fault in faults:
         print(fault, file=sys.stderr)

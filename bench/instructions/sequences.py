@@ -31,14 +31,14 @@ HELLO = [1, 'bench', {'roles': {'caller': {'features': {'progressive_call_result
 
 
 class NullTransport(asyncio.Transport):
-    """Keeps the last of what is written."""
+    """Keeps what is written."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.last = b''
+        self.written: list[Any] = []
 
     def write(self, data: Any) -> None:
-        self.last = data
+        self.written.append(data)
 
     def is_closing(self) -> bool:
         return False
@@ -138,14 +138,31 @@ def build_app() -> serverwamp.Application:
     return app
 
 
+def split_messages(data: bytes) -> list[bytes]:
+    """Return the payloads of a server's frames, which may follow the response to a handshake."""
+    if data.startswith(b'HTTP/'):
+        data = data.partition(b'\r\n\r\n')[2]
+    messages = []
+    while data:
+        extra = {126: 2, 127: 8}.get(data[1], 0)
+        start = 2 + extra
+        end = start + (int.from_bytes(data[2:start]) if extra else data[1])
+        messages.append(data[start:end])
+        data = data[end:]
+    return messages
+
+
 @dataclass
 class Sequence:
-    """Reads that come one after the other; each of `clients` has to be sent `answer` in the end."""
+    """Reads that come one after the other; each of `clients` has to be sent so many answers with `answer` in them."""
 
     reads: list[tuple[Client, bytes]]
     operations: int
     clients: list[Client]
+    answers: int
     answer: bytes = PAYLOAD.encode()
+    # The end of what the first client is sent.
+    last: bytes = b''
     # How often the loop turns after each read.
     turns: int = 0
     # The clients still have to connect.
@@ -162,7 +179,11 @@ class Sequence:
 
     def check(self) -> None:
         for client in self.clients:
-            assert self.answer in client.transport.last, (self.answer, client.transport.last)
+            messages = split_messages(b''.join(client.transport.written))
+            assert len(messages) == self.answers, (len(messages), self.answers)
+            assert all(self.answer in message for message in messages), messages
+            if client is self.clients[0]:
+                assert self.last in messages[-1], (self.last, messages[-1])
 
 
 def prepare_calls(
@@ -174,14 +195,17 @@ def prepare_calls(
     # Python 3.11 has no eager tasks.
     turns = 0 if procedure == 'echo' and sys.version_info >= (3, 12) else 3
     last = [50, client.next_id - 1]
-    answer = b'[%d,%d,' % tuple(last) if client.is_json else msgpack.packb(last)[1:]
-    return Sequence([(client, chunk) for chunk in data], reads * depth, [client], answer, turns)
+    ending = b'[%d,%d,' % tuple(last) if client.is_json else msgpack.packb(last)[1:]
+    answers = reads * depth * (11 if procedure == 'progress' else 1)
+    return Sequence(
+        [(client, chunk) for chunk in data], reads * depth, [client], answers, last=ending, turns=turns
+    )
 
 
 def prepare_sessions(server: Server, count: int, *, own_cookies: bool) -> Sequence:
     clients = [Client(server, 'json', f'id={number}' if own_cookies else '') for number in range(count)]
     reads = [(client, data) for client in clients for data in (client.head, client.frame(HELLO))]
-    return Sequence(reads, count, clients, b'[2,', connects=True)
+    return Sequence(reads, count, clients, 1, b'[2,', connects=True)
 
 
 def prepare_events(server: Server, procedure: str, subscribers: int, publications: int) -> Sequence:
@@ -192,7 +216,7 @@ def prepare_events(server: Server, procedure: str, subscribers: int, publication
     caller = Client(server, 'json')
     caller.open()
     reads = [(caller, caller.build_calls(procedure, 1)) for _ in range(publications)]
-    return Sequence(reads, subscribers * publications, clients, turns=3)
+    return Sequence(reads, subscribers * publications, clients, publications, turns=3)
 
 
 SEQUENCES: dict[str, Callable[[Server], Sequence]] = {
@@ -219,7 +243,7 @@ async def count_sequence(name: str, begin: Callable[[], None], end: Callable[[st
         for _ in range(5):
             await asyncio.sleep(0)
         for client in sequence.clients:
-            client.transport.last = b''
+            client.transport.written.clear()
         gc.collect()
         gc.disable()
         if is_counted:

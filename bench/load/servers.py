@@ -18,8 +18,8 @@ from .tools import BenchError, Tools
 APPS = Path(__file__).parent / 'apps'
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
-# A server is idle when it takes no CPU time for so long: less than a tick of the system's, 10 ms.
-IDLE = 0.1
+# A server is idle when it takes less CPU time in this than the system counts, a tick of 10 ms.
+IDLE = 0.05
 IDLE_TIMEOUT = 15.0
 
 

@@ -9,6 +9,7 @@ WAMP = (
     'serverwamp-aiohttp', 'serverwamp-aiohttp-asyncio', 'serverwamp-uvicorn',
 )  # fmt: skip
 ECHO = ('echo-uvicorn', 'echo-websockets', 'echo-picows', 'floor')
+NOT_IN_SHORT = ('serverwamp-aiohttp-asyncio', 'serverwamp-uvicorn')
 # Bytes of calls in flight, together. Where it is more than the first, rounds take long; above the second, minutes.
 LARGE_FLIGHT = 64 * 2**20
 LARGEST_FLIGHT = 2**30
@@ -64,7 +65,7 @@ def call_scenarios() -> Iterator[Scenario]:
             WAMP + ECHO,
             {'connections': 64, 'in-flight': in_flight, 'payload': 64, 'serializer': 'json'},
             in_short=True,
-            short_servers=tuple(name for name in WAMP + ECHO if name != 'serverwamp-aiohttp-asyncio'),
+            short_servers=tuple(name for name in WAMP + ECHO if name not in NOT_IN_SHORT),
         )
     yield Scenario(
         'calls-16-single',
@@ -84,7 +85,14 @@ def call_scenarios() -> Iterator[Scenario]:
                 describe_calls(serializer, payload, connections, in_flight),
                 'calls',
                 MAIN,
-                {'connections': connections, 'in-flight': in_flight, 'payload': payload, 'serializer': serializer},
+                {
+                    'connections': connections,
+                    'in-flight': in_flight,
+                    'payload': payload,
+                    'serializer': serializer,
+                    # There are many of them.
+                    'duration': 0.7,
+                },
                 rounds=3 if flight <= LARGE_FLIGHT else 2,
             )
 
@@ -129,6 +137,7 @@ def handler_scenarios() -> Iterator[Scenario]:
             'calls',
             (*MAIN, 'fast-uvicorn', 'serverwamp-uvicorn'),
             {'connections': 64, 'in-flight': in_flight, 'procedure': 'bench.wait'},
+            rounds=3,
         )
     yield Scenario(
         'progress',
@@ -136,6 +145,7 @@ def handler_scenarios() -> Iterator[Scenario]:
         'calls',
         (*MAIN, 'fast-uvicorn', 'serverwamp-uvicorn'),
         {'connections': 64, 'in-flight': 1, 'procedure': 'bench.progress', 'progress': 10},
+        rounds=3,
     )
 
 
@@ -171,7 +181,8 @@ def event_scenarios() -> Iterator[Scenario]:
                 unit='events/s',
                 in_short=subscribers <= 1000 and serializer == 'json',
                 short_servers=(*MAIN, 'floor-events') if subscribers == 1000 else MAIN,
-                rounds=3,
+                # With 10,000, most of a round is opening sessions.
+                rounds=3 if subscribers < 10000 else 2,
                 short_rounds=2,
             )
     yield Scenario(
@@ -203,7 +214,7 @@ def event_scenarios() -> Iterator[Scenario]:
             unit='events/s',
             in_short=burst > 1,
             short_servers=('fast-native', 'serverwamp-aiohttp'),
-            rounds=3,
+            rounds=3 if subscribers < 10000 else 2,
             short_rounds=2,
             note='serverwamp 2.0.0 has no publish(); there it is the loop.',
         )

@@ -93,8 +93,8 @@ def plot_fan_out(scenarios: list[Result]) -> str:
                 point = (float(scenario['options']['connections']), figure['median'])
                 found.setdefault((server, way), []).append(point)
     lines = [
-        Line(f'{title_of(server)}, {way}', sorted(points), COLORS[number % len(COLORS)])
-        for number, ((server, way), points) in enumerate(found.items())
+        Line(f'{title_of(server)}, {way}', sorted(points), color_of(server), is_dashed=way == 'publish()')
+        for (server, way), points in found.items()
         if len(points) > 1 and not (way == 'publish()' and server.startswith('serverwamp-'))
     ]
     return line_chart('Fan-out', 'subscribers', 'events/s', lines, log_x=True) if lines else ''

@@ -27,6 +27,7 @@ class Line:
     label: str
     points: Sequence[tuple[float, float]]
     color: str
+    is_dashed: bool = False
 
 
 def short(value: float) -> str:
@@ -141,8 +142,9 @@ def line_chart(
             for x, y in line.points
             if (x > 0 or not log_x) and (y > 0 or not log_y)
         )
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{line.color}" stroke-width="2"/>')
+        dashes = ' stroke-dasharray="6 4"' if line.is_dashed else ''
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{line.color}" stroke-width="2"{dashes}/>')
         y = bottom + 48 + 18 * number
         parts.append(f'<rect x="{left}" y="{y - 9}" width="12" height="10" fill="{line.color}"/>')
-        parts.append(text(left + 18, y, line.label))
+        parts.append(text(left + 18, y, line.label + (' (dashed)' if line.is_dashed else '')))
     return wrap(title, 380 + 18 * len(lines), parts)

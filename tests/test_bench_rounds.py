@@ -1,5 +1,6 @@
 """The bench's rounds: servers beside each other, for real but short, and what becomes of failures."""
 
+import socket
 import stat
 import sys
 from pathlib import Path
@@ -156,6 +157,18 @@ def test_idle_server_is_not_ended(built: tools.Tools) -> None:
         assert work._running['floor'].wait_until_idle()
     finally:
         work.stop()
+
+
+def test_ports_are_none_that_others_may_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    lowest = int(Path('/proc/sys/net/ipv4/ip_local_port_range').read_text().split()[0])
+    if lowest < servers.PORTS[-1]:
+        pytest.skip('This system gives away low ports too.')
+    port = servers.find_free_port()
+    assert port < lowest
+    with socket.create_server(('127.0.0.1', port)):
+        monkeypatch.setattr(servers, 'PORTS', range(port, port + 1))
+        with pytest.raises(tools.BenchError, match=f'from {port} to {port}'):
+            servers.find_free_port()
 
 
 def test_commands_are_shown_as_they_run(built: tools.Tools) -> None:

@@ -233,11 +233,11 @@ def session_scenarios(descriptors: int, memory: int) -> Iterator[Scenario]:
         (
             'open', 'requests alike', {},
             'All clients send the same HTTP request, except for its key, as the clients of one program do. The native '
-            'server works out the rest of the answer to such requests once a second.',
+            'server keeps for a second what it has worked out for such requests.',
         ),
         (
             'open-unlike', 'each with a cookie of its own', {'cookies': True},
-            'Each client sends another cookie, so that no two requests are alike.',
+            "Each client sends another cookie, as a site's clients do, so that no two requests are alike.",
         ),
     ):  # fmt: skip
         yield Scenario(

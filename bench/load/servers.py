@@ -1,6 +1,8 @@
 """The servers that are compared, and how each is started: as its users start it, in a process of its own."""
 
+import contextlib
 import os
+import random
 import shlex
 import signal
 import socket
@@ -16,6 +18,8 @@ from pathlib import Path
 from .tools import BenchError, Tools
 
 APPS = Path(__file__).parent / 'apps'
+# Below those that Linux gives to connections, and to who asks for any.
+PORTS = range(20000, 32000)
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
 # A server is idle when it takes less CPU time in this than the system counts, a tick of 10 ms.
@@ -106,8 +110,16 @@ BASELINE = 'serverwamp-aiohttp'
 
 
 def find_free_port() -> int:
-    with socket.create_server(('127.0.0.1', 0)) as found:
-        return found.getsockname()[1]
+    """Return a port that nobody has. Raises BenchError.
+
+    It is none of those that the system gives away by itself: while a server starts, somebody else could get it, or a
+    connection that tries whether the server listens could be given the same port, and so be connected with itself.
+    """
+    for _ in range(100):
+        port = random.choice(PORTS)
+        with contextlib.suppress(OSError), socket.create_server(('127.0.0.1', port)):
+            return port
+    raise BenchError(f'No port from {PORTS[0]} to {PORTS[-1]} is free.')
 
 
 def pin(pid: int, core: int | None) -> None:

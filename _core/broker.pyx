@@ -21,8 +21,8 @@ cdef class BrokerCore:
     - find_publish_refusal(session, message) -> the URI of an error, None if it may be published, or an awaitable of
       either
     - decide_later(session, message, awaitable) -> a coroutine that goes on with decide()
-    - finish(sessions, answer) -> a coroutine that empties the sessions' outboxes, and awaits the answer if it is not
-      None
+    - finish(sessions, publisher, answer) -> a coroutine that empties the sessions' outboxes, and then gives the answer
+      to acknowledge() if it is not None
     """
 
     def __init__(self, TopicTable topics not None, size_t retained_limit):
@@ -65,8 +65,11 @@ cdef class BrokerCore:
         if publication.failure is not None:
             logger.warning('An event for %.500r did not reach everybody: %.500s', topic, publication.failure)
         if options.get('acknowledge') is True:
-            answer = session.emit_through((PUBLISHED, message[1], publication.number))
-        return self.finish(waiting, answer) if waiting else answer
+            answer = (PUBLISHED, message[1], publication.number)
+        if waiting:
+            # The receivers come first: they must not depend on a publisher that has left or doesn't read.
+            return self.finish(waiting, session, answer)
+        return None if answer is None else session.emit_through(answer)
 
     cdef object refuse(self, SessionCore session, object message, str error_uri):
         """Answer with ERROR, if the client waits for an answer (WAMP BP, "Publish ERROR")."""
@@ -82,6 +85,10 @@ cdef class BrokerCore:
     def decide(self, SessionCore session not None, message, str refusal):
         """Go on with a PUBLISH when the rules have been asked; returns None or an awaitable."""
         return self.go_on(session, message, refusal)
+
+    def acknowledge(self, SessionCore publisher not None, answer):
+        """Send PUBLISHED; returns None or an awaitable. Raises ConnectionClosed."""
+        return publisher.emit_through(answer)
 
     def send(self, Publication publication not None, bint is_retained):
         """Publish for the server; returns the sessions whose outbox has to be emptied and the error, or None."""

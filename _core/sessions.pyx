@@ -55,7 +55,10 @@ cdef inline object subscription_key(object topic, object match):
 
 
 cdef class SessionCore:
-    """What the core knows of a session; see WAMPSession for the public face."""
+    """What the core knows of a session; see WAMPSession for the public face.
+
+    A subclass has a coroutine function `empty_outbox()`, which has what was posted sent.
+    """
 
     def __cinit__(self, *args, **kwargs):
         self.state = STATE_OPENING
@@ -339,9 +342,8 @@ cdef class SessionCore:
             subscription.held.append(message)
             return None
         if self.outbox is not None and self.state < STATE_CLOSING:
-            # What was published before goes first.
-            self.outbox.append((subscription, message))
-            return None
+            # What was published before goes first, if need be now: who published it may have been kept from sending it.
+            return self.empty_outbox() if self.post(subscription, message) else None
         return self.emit(message)
 
     cdef object emit_to_patterns(
@@ -402,11 +404,11 @@ cdef class SessionCore:
         return not self.is_posting
 
     def start_posting(self):
-        """Return whether nobody else is sending what waits, and take it on; stop_posting() has to follow."""
+        """Take on what waits and return it, or None if somebody else is sending it; stop_posting() has to follow."""
         if self.is_posting or self.outbox is None:
-            return False
+            return None
         self.is_posting = True
-        return True
+        return self.outbox
 
     def next_posted(self):
         """Return the event to send next, a payload (bytes) or a message, or None if there is none."""
@@ -419,10 +421,14 @@ cdef class SessionCore:
                 return entry[1]
         return None
 
-    def stop_posting(self):
-        """Nobody sends any more; what still waits is dropped."""
-        self.outbox = None
-        self.is_posting = False
+    def stop_posting(self, outbox, bint keeps=False):
+        """Nobody sends any more what start_posting() returned; what still waits is dropped, or kept for who comes next.
+
+        No effect where that has been said before.
+        """
+        if outbox is self.outbox:
+            self.outbox = self.outbox if keeps else None
+            self.is_posting = False
 
     def hold_events(self, number, messages):
         """Hold messages for a subscription, to be sent behind SUBSCRIBED and before all newer events."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._core.broker import BrokerCore
@@ -171,12 +171,17 @@ class Broker(BrokerCore):
         except ConnectionClosed:
             logger.debug('Session %s ended before its PUBLISH was decided upon.', session.id)
 
-    async def finish(self, sessions: Sequence[WAMPSession], answer: Awaitable[Any] | None) -> None:
+    async def finish(self, sessions: Sequence[WAMPSession], publisher: WAMPSession, answer: Any) -> None:
         """Have the sessions' outboxes emptied, and send the publisher's answer."""
-        if answer is not None:
-            await answer
-        for session in sessions:
-            await session.empty_outbox()
+        await empty_outboxes(sessions)
+        if answer is None:
+            return
+        try:
+            awaitable = self.acknowledge(publisher, answer)
+            if awaitable is not None:
+                await awaitable
+        except ConnectionClosed:
+            logger.debug('Session %s ended before its PUBLISH was acknowledged.', publisher.id)
 
     # For the realm
 
@@ -196,8 +201,7 @@ class Broker(BrokerCore):
             Audience(receivers),
         )
         sessions, failure = self.send(publication, retain)
-        for session in sessions:
-            await session.empty_outbox()
+        await empty_outboxes(sessions)
         if failure is not None:
             raise failure
         return publication.number
@@ -206,3 +210,17 @@ class Broker(BrokerCore):
         """Return why a client may not subscribe by the rules, None if it may."""
         refusal = self.subscribing.find_refusal(session=session, topic=topic, match=match)
         return refusal if refusal is None or isinstance(refusal, str) else await refusal
+
+
+async def empty_outboxes(sessions: Iterable[WAMPSession]) -> None:
+    """Have what was published sent to all of them, even if who publishes is cancelled meanwhile."""
+    cancellation = None
+    for session in sessions:
+        try:
+            await session.empty_outbox()
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            cancellation = error
+    if cancellation is not None:
+        raise cancellation

@@ -270,9 +270,10 @@ class WAMPSession(SessionCore):
 
     async def empty_outbox(self) -> None:
         """Have what was published for the session sent, by a task of its own."""
-        if not self.start_posting():
+        outbox = self.start_posting()
+        if outbox is None:
             return
-        posting = self._send_posted()
+        posting = self._send_posted(outbox)
         try:
             spawn_eagerly = getattr(self.tasks, 'spawn_eagerly', None)
             if spawn_eagerly is not None:
@@ -282,10 +283,18 @@ class WAMPSession(SessionCore):
         except Exception as error:
             # The group of its tasks has ended, and with it the session.
             posting.close()
-            self.stop_posting()
+            self.stop_posting(outbox)
             logger.debug('Session %s gets no more events: %s', self.id, error)
+        except BaseException:
+            # It is who publishes that is cancelled. The session's next event takes these along.
+            posting.close()
+            self.stop_posting(outbox, keeps=True)
+            raise
+        if inspect.getcoroutinestate(posting) == inspect.CORO_CLOSED:
+            # Either it has done all this itself, or a group that is being cancelled has not let it begin.
+            self.stop_posting(outbox)
 
-    async def _send_posted(self) -> None:
+    async def _send_posted(self, outbox: Any) -> None:
         try:
             while (event := self.next_posted()) is not None:
                 try:
@@ -300,7 +309,7 @@ class WAMPSession(SessionCore):
         except Exception:
             logger.exception('Events could not be sent to session %s.', self.id)
         finally:
-            self.stop_posting()
+            self.stop_posting(outbox)
 
     # Ends
 

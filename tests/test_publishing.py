@@ -1,9 +1,7 @@
 """publishing: what clients and the server publish, and who gets it."""
 
-import asyncio
 import functools
-import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ from publishing_clients import (
     ACKNOWLEDGE,
     NOT_AUTHORIZED,
     is_quiet,
-    leave,
     plain,
     play_with,
     publish,
@@ -19,7 +16,7 @@ from publishing_clients import (
     subscribe,
     subscribe_refusal,
 )
-from session_clients import Clients, Pair
+from session_clients import Clients
 
 import serverwamp_fast as wamp
 from serverwamp_fast.errors import SerializationError
@@ -312,135 +309,3 @@ def test_a_long_pattern_is_not_compared_with_each_retained_topic(play: Any) -> N
         await is_quiet(second)
 
     play(test)
-
-
-# ---- Order, and receivers that are slow or gone --------------------------------------------------
-
-
-def test_events_are_held_until_subscribed_is_out(play: Any) -> None:
-    app = wamp.Application()
-    topics = wamp.TopicRouteSet()
-
-    @topics.route('a')
-    async def handler(session: Any) -> AsyncIterator[None]:
-        await app.publish('a', (1,))
-        await session.send_event('a', (2,))
-        await app.publish('a', (3,))
-        yield
-
-    app.add_topic_routes(topics)
-
-    async def test(app: Any, client: Any) -> None:
-        await app.publish('a', (0,), retain=True)
-        await client.say([32, 1, {'get_retained': True}, 'a'])
-        assert (await client.hear())[:2] == [33, 1]
-        assert [(await client.hear())[4][0] for _ in range(4)] == [0, 1, 2, 3]
-
-    play(test, members=1, app=app)
-
-
-def test_nothing_is_sent_after_unsubscribing_or_goodbye(play: Any) -> None:
-    async def test(app: Any, first: Any, second: Any) -> None:
-        number = await subscribe(first, 'a')
-        await subscribe(second, 'a')
-        await first.say([34, 1, number], [16, 1, {'exclude_me': False}, 'a'])
-        assert await first.hear() == [35, 1]
-        assert (await second.hear())[0] == 36
-        await is_quiet(first)
-        session = next(one for one in app._active_sessions if one.id == second.session_id)
-        await session.close()
-        await app.publish('a')
-        assert (await second.hear())[0] == 6
-
-    play(test)
-
-
-def test_a_receiver_that_is_gone_holds_nobody_up(play: Any) -> None:
-    async def test(app: Any, *members: Any) -> None:
-        for member in members:
-            await subscribe(member, 'a')
-        await leave(members[1])
-        await app.publish('a', (1,))
-        for member in members[::2]:
-            assert plain(await member.hear())[4] == [1]
-
-    play(test, members=3)
-
-
-def test_a_slow_connection_keeps_its_order_and_holds_nobody_up(run: Any) -> None:
-    """A connection of one's own whose send_msg() waits."""
-    app = wamp.Application()
-    app.allow_subscribe('a')
-    gate = asyncio.Event()
-
-    class Slow(Pair):
-        async def send_msg(self, msg: Any) -> None:
-            if msg[0] == 36:
-                await gate.wait()
-            await super().send_msg(msg)
-
-    async def main() -> None:
-        slow, fast = Slow(), Pair()
-        for pair in (slow, fast):
-            pair.serving = asyncio.create_task(app.handle_connection(pair))
-            await pair.hello()
-            await subscribe(pair, 'a')
-        session = next(one for one in app._active_sessions if one.id == slow.session_id)
-        for number in range(5):
-            await app.publish('a', (number,))
-        await session.send_event('a', (5,))
-        assert [(await fast.hear())[4][0] for _ in range(5)] == list(range(5))
-        assert slow.outgoing.empty()
-        gate.set()
-        assert [(await slow.hear())[4][0] for _ in range(6)] == list(range(6))
-        gate.clear()
-        # What waits for a client that unsubscribes is dropped.
-        for number in range(3):
-            await app.publish('a', (number,))
-        await slow.say([34, 1, session.own_subscription_id('a')])
-        assert await slow.hear() == [35, 1]
-        gate.set()
-        assert (await slow.hear())[4] == (0,)
-        for pair in (slow, fast):
-            await pair.vanish()
-        assert slow.outgoing.get_nowait() is None
-        assert len(app._default_realm.topics) == 0
-
-    run(main())
-
-
-def test_sessions_that_send_in_their_own_way(run: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """What a subclass of WAMPSession does in send_raw() is done for published events too."""
-    from doubles import RecordingConnection
-
-    realm = wamp.Realm()
-
-    class Counting(wamp.session.WAMPSession):
-        sent = 0
-
-        async def send_raw(self, msg: Any) -> None:
-            self.sent += 1
-            await super().send_raw(msg)
-
-    async def main() -> None:
-        from serverwamp_fast.adapters.asyncio import AsyncioAsyncSupport
-
-        async with AsyncioAsyncSupport.launch_task_group() as tasks:
-            session = Counting(RecordingConnection(), realm, tasks)
-            session.mark_open()
-            number = session.subscribe('a')
-            session.take_held_events(number)
-            await realm.publish('a', (1,))
-            while not session.sent:
-                await asyncio.sleep(0)
-            assert session.connection.sent[0][4] == (1,)
-            # Without a group of tasks there is nobody to send: the session has ended.
-            session.tasks = None
-            await realm.publish('a', (2,))
-            assert session.sent == 1
-            session.release_subscriptions()
-        assert len(realm.topics) == 0
-
-    with caplog.at_level(logging.DEBUG):
-        run(main())
-    assert 'gets no more events' in caplog.text

@@ -95,14 +95,19 @@ class SessionCore:
         SerializationError.
         """
 
-    def start_posting(self) -> bool:
-        """Return whether nobody else is sending what waits, and take it on; stop_posting() has to follow."""
+    def start_posting(self) -> Any:
+        """Take on what waits and return it, or None if there is nothing or somebody else is sending it.
+
+        stop_posting() has to follow, with what was returned.
+        """
 
     def next_posted(self) -> Any:
         """Return the event to send next, a payload (bytes) or a message, or None if there is none."""
 
-    def stop_posting(self) -> None:
-        """Nobody sends any more; what still waits is dropped."""
+    def stop_posting(self, outbox: Any, keeps: bool = False) -> None:
+        """Nobody sends any more what start_posting() returned; what still waits is dropped, or with `keeps` goes with
+        the next event. No effect where that has been said before.
+        """
 
     def hold_events(self, number: int, messages: Sequence[Any]) -> None:
         """Hold messages for a subscription, to be sent behind SUBSCRIBED and before all newer events."""

@@ -30,7 +30,7 @@ from .authentication import CRARequirementProvider as CRARequirementProvider
 from .authentication import TicketAuthenticator as TicketAuthenticator
 from .default_realm import DefaultRealmSettings
 from .driving import ConnectionDriver
-from .errors import ConnectionClosed
+from .errors import ConnectionClosed, counts_as_error
 from .events import SubscriptionHandler as SubscriptionHandler
 from .handlers import (
     default_protocol_goodbye_handler,
@@ -55,7 +55,7 @@ from .realm import (
 )
 from .rpc import RPCHandler as RPCHandler
 from .rpc import RPCInputs, rules_for
-from .session import WAMPSession, counts_as_error
+from .session import WAMPSession
 
 if TYPE_CHECKING:
     from .adapters.async_base import AsyncSupport

@@ -1,4 +1,4 @@
-"""The exceptions of the package.
+"""The exceptions of the package, and which of those of handlers are errors.
 
 A leaf: every other module may import this one, and it imports nothing. The public modules re-export the
 classes under the names that serverwamp gives them.
@@ -109,3 +109,14 @@ class InvalidArgumentError(Exception):
 
 class PeerAbortedError(Exception):
     """The peer has sent ABORT: the session is over, and no answer is wanted (WAMP BP, "ABORT")."""
+
+
+def counts_as_error(error: BaseException, session: object) -> bool:
+    """Whether what a handler raised is an error of the handler, and not the end of the task that it runs in.
+
+    A handler that awaits a task that it has cancelled raises the cancellation of that task.
+    """
+    if isinstance(error, Exception):
+        return True
+    app = getattr(session, 'app', None)
+    return app is not None and app.is_stray(error)

@@ -11,7 +11,13 @@ from typing import Any
 
 from ._core.calls import answer_call
 from ._core.messages import CALL
-from .errors import ConnectionClosed, NoPatternRouteError, NoSuchRouteError, NoSuchSubscription
+from .errors import (
+    ConnectionClosed,
+    NoPatternRouteError,
+    NoSuchRouteError,
+    NoSuchSubscription,
+    counts_as_error,
+)
 from .events import SubscribeError, TopicsRouter, takes_match
 from .protocol import (
     WAMPGoodbyeRequest,
@@ -22,7 +28,7 @@ from .protocol import (
     unsubscribe_error_response_msg,
 )
 from .rpc import close_iterator, rules_for
-from .session import WAMPSession, counts_as_error
+from .session import WAMPSession
 
 logger = logging.getLogger('serverwamp_fast.application')
 
@@ -85,15 +91,7 @@ async def _enter_subscription(topic: str, match: str, session: WAMPSession, sub_
         handler = _start_handler(topic, match, session)
         await anext(handler)
     except NoSuchRouteError as error:
-        refusal: str | None = await session.realm.broker.find_subscribe_refusal(session, topic, match)
-        if (
-            refusal is not None
-            and not isinstance(error, NoPatternRouteError)
-            and not session.realm.broker.subscribing.openings
-        ):
-            # An application that only knows routes, and clients that are used to this answer of serverwamp.
-            return 'wamp.error.invalid_uri'
-        return refusal
+        only_knows_topics = isinstance(error, NoPatternRouteError)
     except SubscribeError as error:
         return error.error_uri
     except ConnectionClosed as error:
@@ -105,8 +103,18 @@ async def _enter_subscription(topic: str, match: str, session: WAMPSession, sub_
             raise
         logger.exception('Exception from subscription handler for topic %s', topic)
         return 'wamp.error.runtime_error'
-    session.set_subscription_exit(sub_id, handler)
-    return None
+    else:
+        session.set_subscription_exit(sub_id, handler)
+        return None
+    refusal: str | None = await session.realm.broker.find_subscribe_refusal(session, topic, match)
+    if (
+        refusal is not None
+        and not only_knows_topics
+        and not session.realm.broker.subscribing.openings
+    ):
+        # An application that only knows routes, and clients that are used to this answer of serverwamp.
+        return 'wamp.error.invalid_uri'
+    return refusal
 
 
 def _start_handler(topic: str, match: str, session: WAMPSession) -> AsyncIterator[Any]:

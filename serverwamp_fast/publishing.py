@@ -14,7 +14,7 @@ from ._core.broker import BrokerCore
 from ._core.publications import Audience, Publication
 from ._core.topics import TopicTable
 from ._core.uris import check_pattern, check_uri
-from .errors import ConnectionClosed
+from .errors import ConnectionClosed, counts_as_error
 
 if TYPE_CHECKING:
     from .session import WAMPSession
@@ -117,7 +117,9 @@ class Openings:
         for opening in candidates:
             try:
                 answer = opening.allows(provided)
-            except Exception:
+            except BaseException as error:
+                if not counts_as_error(error, provided['session']):
+                    raise
                 return self._fail(opening)
             if inspect.isawaitable(answer):
                 return self._wait(answer, opening, candidates, provided)
@@ -131,7 +133,9 @@ class Openings:
         try:
             if await answer:
                 return None
-        except Exception:
+        except BaseException as error:
+            if not counts_as_error(error, provided['session']):
+                raise
             return self._fail(opening)
         # The iterator goes on behind the rule that has just answered.
         following = self._ask(candidates, provided)

@@ -16,7 +16,7 @@ from ._core.sessions import NO_IDENTITY, SessionCore
 from ._core.states import ACTIONS, STATES, action
 from .auth import AuthenticatedAs, CRAResponse
 from .connection import ConnectionClosed
-from .errors import NoSuchSubscription, SerializationError, WAMPMsgParseError
+from .errors import NoSuchSubscription, SerializationError, WAMPMsgParseError, counts_as_error
 from .protocol import (
     WAMPAuthenticateRequest,
     WAMPMsgType,
@@ -306,7 +306,9 @@ class WAMPSession(SessionCore):
                     logger.error('An event for session %s could not be sent: %s', self.id, error)
         except ConnectionClosed:
             logger.debug('Session %s ended before all its events were sent.', self.id)
-        except Exception:
+        except BaseException as error:
+            if not counts_as_error(error, self):
+                raise
             logger.exception('Events could not be sent to session %s.', self.id)
         finally:
             self.stop_posting(outbox)
@@ -346,17 +348,6 @@ class WAMPSession(SessionCore):
             return
         if not self.has_peer_left and self.close_timer is None and self.app is not None:
             self.close_timer = self.app.close_later(self.connection)
-
-
-def counts_as_error(error: BaseException, session: Any) -> bool:
-    """Whether what a handler raised is an error of the handler, and not the end of the task that it runs in.
-
-    A handler that awaits a task that it has cancelled raises the cancellation of that task.
-    """
-    if isinstance(error, Exception):
-        return True
-    app = getattr(session, 'app', None)
-    return app is not None and app.is_stray(error)
 
 
 def _name_of(fn: Any) -> Any:

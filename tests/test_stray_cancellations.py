@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from raw_client import CLIENT_GOODBYE, HELLO, make_app
-from session_clients import Clients
+from session_clients import Clients, Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast.protocol import WAMPSubscribeRequest
@@ -171,6 +171,79 @@ def test_from_a_lifespan_handler(
 
     run(main())
     assert len(errors_in(caplog)) == 1
+
+
+def raise_a_cancellation() -> None:
+    """As a plain function may, that asks for the result of a task that was cancelled."""
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    future.result()
+
+
+@pytest.mark.parametrize('rule', [await_a_cancelled_task, raise_a_cancellation])
+def test_from_a_rule(run, clients: Clients, caplog, rule: Any) -> None:
+    async def main() -> None:
+        app = make_app()
+        app.allow_publish('t', rule=rule)
+        app.allow_subscribe('t', rule=rule)
+        failed = 'wamp.error.authorization_failed'
+        async with clients.of(app) as connect:
+            client = await connect()
+            await client.hello()
+            assert await client.ask(16, 1, {'acknowledge': True}, 't') == [8, 16, 1, {}, failed]
+            assert await client.ask(32, 2, {}, 't') == [8, 32, 2, {}, failed]
+            (session,) = app._active_sessions
+            assert not session.has_subscriptions
+            assert await client.call(3, 'echo', 'x') == ['x']
+
+    run(main())
+    assert len(errors_in(caplog)) == 2
+
+
+@pytest.mark.parametrize('purpose', ['publish', 'subscribe'])
+def test_a_rule_whose_own_task_is_cancelled(run, purpose: str) -> None:
+    """It is the end of who asks, and no error of the rule's."""
+
+    async def main() -> None:
+        app = make_app()
+        getattr(app, f'allow_{purpose}')('t', rule=lambda: asyncio.sleep(60))
+        pair = Pair()
+        pair.serving = asyncio.create_task(app.handle_connection(pair))
+        await pair.hello()
+        await pair.say([16 if purpose == 'publish' else 32, 1, {'acknowledge': True}, 't'])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        pair.serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pair.serving
+        assert pair.outgoing.empty()
+        assert len(app._default_realm.topics) == 0
+
+    run(main())
+
+
+def test_from_a_connection_that_takes_events(run, caplog) -> None:
+    class Stumbling(Pair):
+        async def send_msg(self, msg: Any) -> None:
+            if msg[0] == 36 and msg[4] == ('lost',):
+                await await_a_cancelled_task()
+            await super().send_msg(msg)
+
+    async def main() -> None:
+        app = make_app()
+        app.allow_subscribe('t')
+        pair = Stumbling()
+        pair.serving = asyncio.create_task(app.handle_connection(pair))
+        await pair.hello()
+        assert (await pair.ask(32, 1, {}, 't'))[0] == 33
+        await app.publish('t', ('lost',))
+        while not errors_in(caplog):
+            await asyncio.sleep(0)
+        await app.publish('t', ('found',))
+        assert (await pair.hear())[4] == ('found',)
+        await pair.vanish()
+
+    run(main())
 
 
 def test_from_a_request_handler_of_the_users_own(run, clients: Clients, caplog) -> None:

@@ -83,8 +83,9 @@ class AsyncioAsyncSupport(AsyncSupport):
     def is_stray(cls, error: BaseException) -> bool:
         if not isinstance(error, asyncio.CancelledError):
             return False
+        # Outside of tasks, as in what a transport calls, nobody can be meant.
         task = asyncio.current_task()
-        return task is not None and not task.cancelling()
+        return task is None or not task.cancelling()
 
 
 class AsyncioTaskGroup(AsyncTaskGroup):

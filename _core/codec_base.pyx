@@ -23,6 +23,8 @@ cdef object as_arguments(object args):
         except TypeError:
             raise SerializationError(f'Arguments are a sequence of values, not {type(args).__name__}') from None
     return args if args else None
+        except Exception as error:
+            raise SerializationError(f'Arguments can not be read: {error}') from error
 
 
 cdef object as_keywords(object kwargs):
@@ -32,7 +34,10 @@ cdef object as_keywords(object kwargs):
             return None
         if not isinstance(kwargs, Mapping):
             raise SerializationError(f'ArgumentsKw is a mapping, not {type(kwargs).__name__}')
-        kwargs = dict(kwargs)
+        try:
+            kwargs = dict(kwargs)
+        except Exception as error:
+            raise SerializationError(f'ArgumentsKw can not be read: {error}') from error
     return kwargs if kwargs else None
 
 

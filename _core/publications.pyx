@@ -7,7 +7,7 @@ the session's outbox.
 
 import logging
 
-from .codecs cimport Codec
+from .codecs cimport Codec, as_arguments, as_keywords
 from .ids cimport next_global_id
 from .messages cimport EVENT
 from .sessions cimport SessionCore, with_payload
@@ -71,13 +71,16 @@ cdef class Audience:
 
 
 cdef class Publication:
-    """An event that was published once, with one id for all its receivers."""
+    """An event that was published once, with one id for all its receivers.
+
+    Its payload is read once, whatever it is made of. Raises SerializationError where it is none.
+    """
 
     def __init__(self, str topic not None, args, kwargs, dict details not None, Audience audience not None):
         self.number = next_global_id()
         self.topic = topic
-        self.args = args
-        self.kwargs = kwargs
+        self.args = as_arguments(args)
+        self.kwargs = as_keywords(kwargs)
         self.details = details
         self.audience = audience
 

@@ -353,6 +353,9 @@ cdef class SessionCore:
         cdef Subscription subscription
         cdef str uri = plain_text(topic)
         cdef list work = []
+        # An iterator gives its values once.
+        args = as_arguments(args)
+        kwargs = as_keywords(kwargs)
         for subscription in self.own_subscriptions():
             if not subscription.topic.covers(uri):
                 continue

@@ -135,14 +135,16 @@ class Realm:
         """Publish an event to every session of the realm that is subscribed to `topic`, by its name or by a pattern
         (WAMP BP, "Publishing and Events"); return the publication's id.
 
+        - args, kwargs: the event's payload, a sequence or other iterable of values and a mapping; both are read once
         - retain: keep it for those who subscribe later and ask for it (WAMP AP, "Event Retention")
         - exclude, eligible: ids of sessions that don't get it, and of those that alone may; likewise by what WELCOME
           told them as authid and authrole (WAMP AP, "Subscriber Black- and Whitelisting")
         - trust_level: goes with the event as `trustlevel`
 
         It doesn't wait for receivers: one that reads slowly has its events kept in memory, and holds up nobody.
-        Raises ValueError if `topic` is none, TypeError for receivers of the wrong type, and SerializationError, once
-        and after all others have been served, for a payload that some receiver's serializer has no form for.
+        Raises ValueError for a str that is no topic, TypeError for what is no str and for receivers of the wrong type,
+        and SerializationError: at once for `args` and `kwargs` that are no payload, otherwise, once and after all
+        others have been served, for values that some receiver's serializer has no form for.
         """
         receivers = {
             'exclude': exclude, 'exclude_authid': exclude_authid, 'exclude_authrole': exclude_authrole,

@@ -392,6 +392,26 @@ def test_keyword_arguments_of_any_kind(codec: Codec) -> None:
             codec.build_result(1, None, wrong)  # type: ignore[arg-type]
 
 
+class Broken(collections.UserDict[str, Any]):
+    """Breaks off in the middle."""
+
+    def __iter__(self) -> Any:
+        yield 'a'
+        raise LookupError('gone')
+
+
+@every_codec
+def test_what_can_not_be_read(codec: Codec) -> None:
+    broken = Broken(a=1)
+    for args, kwargs in ((broken.keys(), None), (None, broken), ([broken], None)):
+        with pytest.raises(SerializationError, match='gone'):
+            codec.build_event(1, 2, None, args, kwargs)
+        with pytest.raises(SerializationError, match='gone'):
+            codec.build_result(1, args, kwargs)
+        with pytest.raises(SerializationError, match='gone'):
+            codec.build_event(1, 2, broken)
+
+
 def test_large_payloads() -> None:
     value = 'x' * 5_000_000
     for codec in CODECS:

@@ -1,7 +1,9 @@
 """publishing: what clients and the server publish, and who gets it."""
 
 import functools
+from collections import UserDict
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from publishing_clients import (
     subscribe,
     subscribe_refusal,
 )
-from session_clients import Clients
+from raw_client import serving
 
 import serverwamp_fast as wamp
 from serverwamp_fast.errors import SerializationError
@@ -90,18 +92,58 @@ def test_what_one_serializer_can_not_write(run: Any) -> None:
     app.allow_subscribe('a')
 
     async def main() -> None:
-        async with Clients('native').of(app) as connect:
-            first = await connect()
-            await first.hello()
-            await subscribe(first, 'a')
+        async with serving(app) as served:
+            first, second = await served.join(), await served.join('wamp.2.msgpack')
+            for client in (first, second):
+                await subscribe(client, 'a')
             with pytest.raises(SerializationError):
                 await app.publish('a', (object(),))
             with pytest.raises(SerializationError):
-                await app.publish('a', 'text')
-            await app.publish('a', (2**70,))
+                await app.publish('a', (2**70,))
             assert (await first.hear())[4] == [2**70]
+            await is_quiet(first, second)
 
     run(main())
+
+
+class Broken(UserDict[str, Any]):
+    def __iter__(self) -> Any:
+        raise ValueError('gone')
+
+
+@pytest.mark.parametrize(
+    ('args', 'kwargs'),
+    [('text', None), ({'a': 1}, None), (5, None), (Broken().keys(), None), ((), ['a']), ((), Broken())],
+)
+def test_what_is_no_payload(play: Any, args: Any, kwargs: Any) -> None:
+    async def test(app: Any, *members: Any) -> None:
+        for member in members:
+            await subscribe(member, 'a')
+        with pytest.raises(SerializationError):
+            await app.publish('a', args, kwargs, retain=True)
+        assert not app.forget_retained('a')
+        await is_quiet(*members)
+
+    play(test)
+
+
+def test_everybody_gets_what_an_iterator_gives(play: Any) -> None:
+    async def test(app: Any, first: Any, second: Any) -> None:
+        for member in (first, second):
+            for match in ('exact', 'prefix', 'wildcard'):
+                await subscribe(member, 'a.b', match)
+        await app.publish('a.b', iter([1, 2]), MappingProxyType({'k': 3}), retain=True)
+        for _ in range(3):
+            for member in (first, second):
+                assert plain(await member.hear())[4:] == [[1, 2], {'k': 3}]
+        await subscribe(first, 'a.b', get_retained=True)
+        assert plain(await first.hear())[4:] == [[1, 2], {'k': 3}]
+        session = next(one for one in app._active_sessions if one.id == first.session_id)
+        await session.send_event('a.b', iter([4]))
+        assert [list((await first.hear())[4]) for _ in range(3)] == [[4]] * 3
+        await is_quiet(first, second)
+
+    play(test)
 
 
 def test_the_callers_list_may_change_afterwards(play: Any) -> None:

@@ -18,7 +18,7 @@ cdef class Audience:
 cdef class Publication:
     cdef readonly unsigned long long number
     cdef readonly str topic
-    cdef object args
+    cdef object args                # as from as_arguments()
     cdef object kwargs
     cdef dict details
     cdef Audience audience

@@ -35,10 +35,6 @@ cdef class BinaryCodec(Codec):
         """Return the value that these bytes are. Raises WAMPMsgParseError."""
         raise NotImplementedError
 
-    cdef bytes write_value(self, object value):
-        """Return the bytes of a value. Raises SerializationError."""
-        raise NotImplementedError
-
     cdef size_t put_uint(self, unsigned char *out, unsigned long long number) noexcept:
         """Write a number in its shortest form; return how many bytes that takes."""
         return 0
@@ -82,9 +78,12 @@ cdef class BinaryCodec(Codec):
     cdef bytes encode_result(self, unsigned long long request_id, bint progress, object args, object kwargs):
         cdef unsigned char header[HEADER_ROOM]
         cdef size_t size
+        cdef bytes packed_args, packed_kwargs
         args = as_arguments(args)
         kwargs = as_keywords(kwargs)
-        size = self.put_start(header, 3, RESULT, args, kwargs)
+        packed_args = self.write_arguments(args, kwargs)
+        packed_kwargs = self.write_keywords(kwargs)
+        size = self.put_start(header, 3, RESULT, packed_args, packed_kwargs)
         size += self.put_uint(header + size, request_id)
         if progress:
             size += put_text(
@@ -93,43 +92,30 @@ cdef class BinaryCodec(Codec):
         else:
             header[size] = self.map_mark
             size += 1
-        return self.join_payload(header, size, args, kwargs)
+        return self.join_message(header, size, packed_args, packed_kwargs)
 
-    cdef bytes encode_event(
-        self, unsigned long long subscription, unsigned long long publication, object details, object args,
-        object kwargs
+    cdef bytes join_event(
+        self, unsigned long long subscription, unsigned long long publication, object details, bytes args,
+        bytes kwargs
     ):
         cdef unsigned char header[HEADER_ROOM]
         cdef size_t size
         cdef bytes head
-        details = as_keywords(details)
-        args = as_arguments(args)
-        kwargs = as_keywords(kwargs)
         size = self.put_start(header, 4, EVENT, args, kwargs)
         size += self.put_uint(header + size, subscription)
         size += self.put_uint(header + size, publication)
         if details is None:
             header[size] = self.map_mark
-            return self.join_payload(header, size + 1, args, kwargs)
+            return self.join_message(header, size + 1, args, kwargs)
         head = (<char *> header)[:size] + self.write_value(details)
-        return self.join_payload(<unsigned char *> PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head), args, kwargs)
+        return self.join_message(<unsigned char *> PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head), args, kwargs)
 
     cdef size_t put_start(
-        self, unsigned char *out, unsigned char leading, int code, object args, object kwargs
+        self, unsigned char *out, unsigned char leading, int code, bytes args, bytes kwargs
     ) noexcept:
         """Begin an array of `leading` elements and the payload with the first of them, the message's code."""
         out[0] = self.array_mark | (leading + (2 if kwargs is not None else 1 if args is not None else 0))
         return 1 + self.put_uint(out + 1, code)
-
-    cdef bytes join_payload(self, const unsigned char *head, size_t head_size, object args, object kwargs):
-        cdef bytes packed_args = None, packed_kwargs = None
-        if args is not None:
-            packed_args = self.write_value(args)
-        elif kwargs is not None:
-            packed_args = (<char *> &self.array_mark)[:1]
-        if kwargs is not None:
-            packed_kwargs = self.write_value(kwargs)
-        return self.join_message(head, head_size, packed_args, packed_kwargs)
 
     cdef bytes join_message(self, const unsigned char *head, size_t head_size, bytes first, bytes second):
         """Return head and both parts in one piece, behind their length if it is for a batch."""
@@ -166,6 +152,7 @@ cdef class MessagePackCodec(BinaryCodec):
         codec.is_batched = is_batched
         codec.array_mark = 0x90
         codec.map_mark = 0x80
+        codec.no_arguments = b'\x90'
         codec.progress_details = b'\x81\xa8progress\xc3'
         return codec
 
@@ -193,6 +180,7 @@ cdef class CBORCodec(BinaryCodec):
         codec.is_batched = is_batched
         codec.array_mark = 0x80
         codec.map_mark = 0xA0
+        codec.no_arguments = b'\x80'
         codec.progress_details = b'\xa1\x68progress\xf5'
         return codec
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
@@ -22,9 +23,9 @@ cdef object as_arguments(object args):
             args = list(args)
         except TypeError:
             raise SerializationError(f'Arguments are a sequence of values, not {type(args).__name__}') from None
-    return args if args else None
         except Exception as error:
             raise SerializationError(f'Arguments can not be read: {error}') from error
+    return args if args else None
 
 
 cdef object as_keywords(object kwargs):
@@ -68,7 +69,39 @@ cdef class Codec:
         object kwargs
     ):
         """Return the payload of an EVENT. Raises SerializationError."""
+        args = as_arguments(args)
+        kwargs = as_keywords(kwargs)
+        return self.join_event(
+            subscription, publication, as_keywords(details), self.write_arguments(args, kwargs),
+            self.write_keywords(kwargs))
+
+    cdef bytes join_event(
+        self, unsigned long long subscription, unsigned long long publication, object details, bytes args,
+        bytes kwargs
+    ):
+        """Return the payload of an EVENT whose own payload has been written before, by a codec of the same class.
+
+        `details` is as from as_keywords(). Raises SerializationError.
+        """
         raise NotImplementedError
+
+    cdef bytes write_value(self, object value):
+        """Return the bytes of a value. Raises SerializationError."""
+        raise NotImplementedError
+
+    @cython.final
+    cdef bytes write_arguments(self, object args, object kwargs):
+        """Return Arguments as they stand in a message, None if they are left out; from what as_arguments() and
+        as_keywords() return. Raises SerializationError.
+        """
+        if args is not None:
+            return self.write_value(args)
+        return None if kwargs is None else self.no_arguments
+
+    @cython.final
+    cdef bytes write_keywords(self, object kwargs):
+        """Return ArgumentsKw likewise."""
+        return None if kwargs is None else self.write_value(kwargs)
 
     cdef Codec answering_codec(self, const char *data, size_t size):
         """Return the codec that writes as the peer did who wrote this payload."""

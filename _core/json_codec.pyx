@@ -42,6 +42,7 @@ cdef class JSONCodec(Codec):
         codec.is_binary = False
         codec.is_batched = separator != 0
         codec.separator = separator
+        codec.no_arguments = b'[]'
         return codec
 
     cdef object decode_single(self, const char *data, size_t size):
@@ -74,6 +75,9 @@ cdef class JSONCodec(Codec):
             return self if self.separator != CANCEL_SEPARATOR else JSON_BATCHED
         return JSON_BATCHED if memchr(data, CANCEL_SEPARATOR, size) is NULL else JSON_BATCHED_CANCEL
 
+    cdef bytes write_value(self, object value):
+        return write_json(value)
+
     cdef bytes encode_message(self, object message):
         cdef bytes text = write_json(message)
         if self.separator == 0:
@@ -85,11 +89,14 @@ cdef class JSONCodec(Codec):
         cdef size_t size = put_text(header, '[50,', 4)
         size += put_decimal(header + size, request_id)
         size += put_text(header + size, ',{"progress":true}', 18) if progress else put_text(header + size, ',{}', 3)
-        return self.join_message(header, size, ']', 1, as_arguments(args), as_keywords(kwargs))
+        args = as_arguments(args)
+        kwargs = as_keywords(kwargs)
+        return self.join_message(
+            header, size, ']', 1, self.write_arguments(args, kwargs), self.write_keywords(kwargs))
 
-    cdef bytes encode_event(
-        self, unsigned long long subscription, unsigned long long publication, object details, object args,
-        object kwargs
+    cdef bytes join_event(
+        self, unsigned long long subscription, unsigned long long publication, object details, bytes args,
+        bytes kwargs
     ):
         cdef char header[HEADER_ROOM]
         cdef size_t size = put_text(header, '[36,', 4)
@@ -97,9 +104,6 @@ cdef class JSONCodec(Codec):
         size += put_decimal(header + size, subscription)
         size += put_text(header + size, ',', 1)
         size += put_decimal(header + size, publication)
-        details = as_keywords(details)
-        args = as_arguments(args)
-        kwargs = as_keywords(kwargs)
         if details is None:
             size += put_text(header + size, ',{}', 3)
             return self.join_message(header, size, ']', 1, args, kwargs)
@@ -107,30 +111,25 @@ cdef class JSONCodec(Codec):
         return self.join_message(PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head), ']', 1, args, kwargs)
 
     cdef bytes join_message(
-        self, const char *head, size_t head_size, const char *tail, size_t tail_size, object args, object kwargs
+        self, const char *head, size_t head_size, const char *tail, size_t tail_size, bytes args, bytes kwargs
     ):
         """Return head, payload and tail in one piece, and the separator where there is one."""
-        cdef bytes args_text = None, kwargs_text = None, payload
         cdef size_t size = head_size + tail_size + (self.separator != 0)
+        cdef bytes payload
         cdef char *out
         if args is not None:
-            args_text = write_json(args)
-        elif kwargs is not None:
-            args_text = b'[]'
-        if args_text is not None:
-            size += 1 + PyBytes_GET_SIZE(args_text)
+            size += 1 + PyBytes_GET_SIZE(args)
         if kwargs is not None:
-            kwargs_text = write_json(kwargs)
-            size += 1 + PyBytes_GET_SIZE(kwargs_text)
+            size += 1 + PyBytes_GET_SIZE(kwargs)
         payload = PyBytes_FromStringAndSize(NULL, size)
         out = PyBytes_AS_STRING(payload)
         out += put_text(out, head, head_size)
-        if args_text is not None:
+        if args is not None:
             out += put_text(out, ',', 1)
-            out += put_text(out, PyBytes_AS_STRING(args_text), PyBytes_GET_SIZE(args_text))
-        if kwargs_text is not None:
+            out += put_text(out, PyBytes_AS_STRING(args), PyBytes_GET_SIZE(args))
+        if kwargs is not None:
             out += put_text(out, ',', 1)
-            out += put_text(out, PyBytes_AS_STRING(kwargs_text), PyBytes_GET_SIZE(kwargs_text))
+            out += put_text(out, PyBytes_AS_STRING(kwargs), PyBytes_GET_SIZE(kwargs))
         if tail_size > 0:
             out += put_text(out, tail, tail_size)
         if self.separator != 0:

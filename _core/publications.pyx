@@ -1,8 +1,8 @@
 """One publication on its way to its receivers (WAMP BP, "Publishing and Events").
 
-An event is encoded once for each codec and each subscription id, and the same bytes go to every connection. Nothing
-here waits: a connection that takes payloads has them in its output afterwards, for all others they are posted in
-the session's outbox.
+An event's own payload is written once for each serializer. Around it each codec builds one EVENT for each subscription
+id, and the same bytes go to every connection. Nothing here waits: a connection that takes payloads has them in its
+output afterwards, for all others they are posted in the session's outbox.
 """
 
 import logging
@@ -96,8 +96,10 @@ cdef class Publication:
         What can't be serialized for some of them is kept in `failure`.
         """
         cdef list waiting = []
+        self.written = {}
         for topic in topics.find_matching(self.topic):
             self.deliver_to(<Topic> topic, waiting)
+        self.written = None
         return waiting
 
     cdef int deliver_to(self, Topic topic, list waiting) except -1:
@@ -137,9 +139,20 @@ cdef class Publication:
         return 0
 
     cdef bytes encode(self, Codec codec, Topic topic, dict details):
-        """Return the EVENT's payload, or None where it can't be serialized."""
+        """Return the EVENT as a codec writes it, or None where it can't be serialized."""
+        cdef tuple payload
+        # All codecs of a class write values in the same way.
+        kind = type(codec)
         try:
-            return codec.encode_event(topic.number, self.number, details, self.args, self.kwargs)
+            if kind not in self.written:
+                # Not again where it fails.
+                self.written[kind] = None
+                self.written[kind] = (
+                    codec.write_arguments(self.args, self.kwargs), codec.write_keywords(self.kwargs))
+            payload = self.written[kind]
+            if payload is None:
+                return None
+            return codec.join_event(topic.number, self.number, details if details else None, payload[0], payload[1])
         except SerializationError as error:
             self.failure = self.failure or error
             return None

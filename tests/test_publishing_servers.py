@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from echo_servers import (
+    CBOR,
+    CBOR_BATCHED,
     JSON,
     JSON_BATCHED,
     MSGPACK,
@@ -18,12 +20,12 @@ from echo_servers import (
     websockets_server,
     websockets_trio_server,
 )
-from raw_client import serving
 
 import serverwamp_fast as wamp
 
 HELLO = [1, 'realm1', {'roles': {'publisher': {}, 'subscriber': {}}}]
 EVENTS = 20
+PATTERNS = [('news.server', 'exact'), ('news.', 'prefix'), ('.server', 'wildcard')]
 
 
 class Client:
@@ -64,7 +66,7 @@ async def converse(app: wamp.Application, clients: list[Client]) -> None:
         assert welcome[0] == 2
     publisher, *subscribers = clients
     numbers = []
-    for topic, match in (('news.server', 'exact'), ('news.', 'prefix'), ('.server', 'wildcard')):
+    for topic, match in PATTERNS:
         answers = [await client.ask(32, 1, {'match': match}, topic) for client in subscribers]
         assert [answer[:2] for answer in answers] == [[33, 1]] * len(subscribers)
         numbers += {answer[2] for answer in answers}
@@ -90,7 +92,7 @@ async def converse(app: wamp.Application, clients: list[Client]) -> None:
         assert (await client.ask(6, {}, 'wamp.close.close_realm'))[0] == 6
 
 
-SUBPROTOCOLS = [JSON, JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED]
+SUBPROTOCOLS = [JSON, JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED, CBOR, CBOR_BATCHED]
 
 
 @contextlib.asynccontextmanager
@@ -157,8 +159,8 @@ def test_on_trio(server: str) -> None:
     trio.run(main)
 
 
-class CountingArguments(Sequence[str]):
-    """Counts how often it is written for the wire."""
+class Counting(Sequence[str]):
+    """A value that counts how often it is written for the wire."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -174,20 +176,28 @@ class CountingArguments(Sequence[str]):
         return iter(['news'])
 
 
-def test_an_event_is_encoded_once_for_each_serializer(run) -> None:
-    app = wamp.Application()
-    app.allow_subscribe('a')
+@pytest.mark.parametrize('server', SERVERS)
+def test_an_event_is_encoded_once_for_each_serializer(run: Any, server: str) -> None:
+    """Whatever the number of subscribers, of their subscriptions, and of the subprotocols with that serializer."""
+    from websockets.asyncio.client import connect
+
+    app = make_app()
 
     async def main() -> None:
-        async with serving(app) as served:
-            subprotocols = ['wamp.2.json', 'wamp.2.msgpack', 'wamp.2.cbor'] * 5
-            clients = [await served.join(subprotocol) for subprotocol in subprotocols]
+        async with SERVERS[server](app) as url, contextlib.AsyncExitStack() as stack:
+            clients = [
+                Client(await stack.enter_async_context(connect(f'ws://{url}', subprotocols=[subprotocol])))
+                for subprotocol in SUBPROTOCOLS * 2
+            ]
             for client in clients:
-                assert (await client.ask(32, 1, {}, 'a'))[0] == 33
-            args = CountingArguments()
-            await app.publish('a', args)
+                assert (await client.ask(*HELLO))[0] == 2
+                for topic, match in PATTERNS:
+                    assert (await client.ask(32, 1, {'match': match}, topic))[0] == 33
+            args, kwargs = Counting(), Counting()
+            await app.publish('news.server', ['new', args], {'more': kwargs})
             for client in clients:
-                assert (await client.hear())[4] == ['news']
-            assert args.count == 3
+                for _ in PATTERNS:
+                    assert (await client.hear())[4:] == [['new', ['news']], {'more': ['news']}]
+            assert (args.count, kwargs.count) == (3, 3)
 
     run(main())

@@ -18,6 +18,7 @@ cdef class Codec:
     cdef readonly str subprotocol
     cdef readonly bint is_binary
     cdef readonly bint is_batched
+    cdef bytes no_arguments     # an empty array, which stands before ArgumentsKw
     cdef object __weakref__
 
     cdef list decode_payload(self, const char *data, size_t size)
@@ -28,4 +29,11 @@ cdef class Codec:
         self, unsigned long long subscription, unsigned long long publication, object details, object args,
         object kwargs
     )
+    cdef bytes join_event(
+        self, unsigned long long subscription, unsigned long long publication, object details, bytes args,
+        bytes kwargs
+    )
+    cdef bytes write_value(self, object value)
+    cdef bytes write_arguments(self, object args, object kwargs)
+    cdef bytes write_keywords(self, object kwargs)
     cdef Codec answering_codec(self, const char *data, size_t size)

@@ -22,6 +22,7 @@ cdef class Publication:
     cdef object kwargs
     cdef dict details
     cdef Audience audience
+    cdef dict written               # while it is delivered: class of codecs -> (args, kwargs) as bytes, or None
     cdef object failure             # the first SerializationError
 
     cdef dict details_for(self, Topic topic)

@@ -1,18 +1,19 @@
-"""Retained events: the last one of each topic, for those who subscribe later (WAMP AP, "Event Retention")."""
+"""Retained events: the last ones of each topic, for those who subscribe later (WAMP AP, "Event Retention")."""
 
 from .publications cimport Publication
 from .sessions cimport SessionCore
 from .topics cimport Topic
 
 cdef enum:
-    RESTRICTED_LIMIT = 8    # events of one topic that not everybody may get, newer than the last one for all
+    RESTRICTED_LIMIT = 8    # events of one topic that not everybody may get
 
 
 cdef class RetainedEvents:
     """The retained events of a realm, of a limited number of topics.
 
-    The last event that all subscribers would get is kept, and a few newer ones with restricted receivers: for each
-    subscriber the newest counts that it would have got.
+    For each subscriber the newest one counts that it would have got. Of each topic the last event for all is kept. A
+    publisher doesn't get its own, so that for this one the last event for all by somebody else is kept as well. Of
+    those with restricted receivers only a few newer ones are.
     """
 
     def __init__(self, size_t limit):
@@ -22,12 +23,14 @@ cdef class RetainedEvents:
     cdef bint keep(self, Publication publication) except -1:
         """Keep a publication; return whether there was room for its topic."""
         cdef list known = self.events.get(publication.topic), restricted
-        if known is None and <size_t> len(self.events) >= self.limit:
-            return False
-        if known is None or not publication.audience.is_restricted:
-            self.events[publication.topic] = [publication]
-            return True
+        if known is None:
+            if <size_t> len(self.events) >= self.limit:
+                return False
+            known = []
+        elif not publication.audience.is_restricted:
+            known = still_wanted(known, publication.audience.publisher)
         known.append(publication)
+        self.events[publication.topic] = known
         restricted = [earlier for earlier in known if is_restricted(earlier)]
         if len(restricted) > RESTRICTED_LIMIT:
             known.remove(restricted[0])
@@ -55,6 +58,21 @@ cdef class RetainedEvents:
 
     def __len__(self):
         return len(self.events)
+
+
+cdef list still_wanted(list known, object publisher):
+    """Return the events that a newer one for all but its publisher leaves of use: those that this one may get."""
+    cdef list wanted = []
+    cdef Publication earlier
+    if publisher is None:
+        return wanted
+    for earlier in reversed(known):
+        if earlier.audience.publisher == publisher:
+            continue
+        wanted.append(earlier)
+        if not earlier.audience.is_restricted:
+            break
+    return wanted[::-1]
 
 
 cdef bint is_restricted(object publication) except -1:

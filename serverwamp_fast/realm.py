@@ -177,9 +177,11 @@ class Realm:
         self.broker.discloses_publishers = allowed
 
     def set_retained_limit(self, topics: int) -> None:
-        """Set for how many topics an event is retained, 1000 by default. Further ones have none; 0 retains nothing
-        more.
+        """Set for how many topics events are retained, 1000 by default. Further ones have none; 0 retains nothing
+        more. Raises ValueError for a negative number.
         """
+        if topics < 0:
+            raise ValueError(f'There can not be {topics} topics.')
         self.broker.retained.limit = topics
 
     def forget_retained(self, topic: str) -> bool:

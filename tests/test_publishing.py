@@ -76,6 +76,8 @@ def test_every_matching_subscription_gets_the_event(play: Any) -> None:
 def test_the_server_publishes_to_topics_alone(run: Any, topic: str) -> None:
     with pytest.raises(ValueError, match='is not a topic'):
         run(wamp.Realm().publish(topic))
+    with pytest.raises(TypeError, match='A URI is a str'):
+        run(wamp.Realm().publish(5))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -328,9 +330,51 @@ def test_retained_events_with_restricted_receivers(play: Any) -> None:
     play(test)
 
 
+def test_what_a_publisher_may_not_get_hides_nothing_from_it(play: Any) -> None:
+    async def test(app: Any, *members: Any) -> None:
+        first, second, third, other = members
+
+        async def retained(client: Any) -> list[Any]:
+            """What a client gets that subscribes now."""
+            await client.say([32, 1, {'get_retained': True}, 'a'], [34, 9, 2**53])
+            number, *events, end = [await client.hear() for _ in range(2)]
+            while end[0] != 8:
+                events.append(end)
+                end = await client.hear()
+            assert await client.ask(34, 1, number[2]) == [35, 1]
+            return [event[4][0] for event in events]
+
+        async def all_retained() -> list[Any]:
+            return [event for member in members for event in await retained(member)]
+
+        await publish(first, 'a', 1, retain=True)
+        assert await all_retained() == [1, 1, 1]
+        await publish(second, 'a', 2, retain=True)
+        assert await all_retained() == [2, 1, 2, 2]
+        await publish(second, 'a', 3, retain=True)
+        assert await all_retained() == [3, 1, 3, 3]
+        await publish(third, 'a', 4, retain=True)
+        assert await all_retained() == [4, 4, 3, 4]
+        # Of restricted ones the newest counts as well, for those who get them.
+        await publish(other, 'a', 5, retain=True, eligible=[third.session_id])
+        await publish(first, 'a', 6, retain=True, eligible=[second.session_id, first.session_id])
+        assert await all_retained() == [4, 6, 5, 4]
+        await publish(third, 'a', 7, retain=True)
+        assert await all_retained() == [7, 7, 5, 7]
+        await publish(third, 'a', 8, retain=True, exclude_me=False)
+        assert await all_retained() == [8, 8, 8, 8]
+        await publish(second, 'a', 9, retain=True)
+        await app.publish('a', (10,), retain=True)
+        assert await all_retained() == [10, 10, 10, 10]
+
+    play(test, members=4)
+
+
 def test_the_number_of_retained_topics_is_limited(play: Any) -> None:
     async def test(app: Any, first: Any, second: Any) -> None:
         app.set_retained_limit(2)
+        with pytest.raises(ValueError, match='-1 topics'):
+            app.set_retained_limit(-1)
         for topic in 'abca':
             await publish(first, topic, topic, retain=True)
         assert len(app._default_realm.broker.retained) == 2

@@ -1,5 +1,8 @@
 class RetainedEvents:
-    """The retained events of a realm, of at most `limit` topics (WAMP AP, "Event Retention")."""
+    """The retained events of a realm, of at most `limit` topics (WAMP AP, "Event Retention").
+
+    `limit` may be set anew; what is retained then stays. Raises OverflowError for a negative number.
+    """
 
     limit: int
 

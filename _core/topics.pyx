@@ -181,6 +181,11 @@ cdef class TopicTable:
         return found
 
     def subscribe(self, session, str topic, str match='exact'):
+        # At the top it would be an import in a circle.
+        from .sessions import SessionCore
+        # Who publishes takes it for one unseen. isinstance() would believe what an object says of its own class.
+        if not issubclass(type(session), SessionCore):
+            raise TypeError(f'A session subscribes, not {session!r:.100}.')
         return self.add(session, topic, match)
 
     def unsubscribe(self, Subscription subscription not None):

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serverwamp_fast._core.sessions import SessionCore
 from serverwamp_fast._core.topics import Subscription, TopicTable
+from serverwamp_fast.realm import Realm
 
 POLICIES = ['exact', 'prefix', 'wildcard']
 PARTS = st.sampled_from(['', 'a', 'b', 'ab'])
@@ -17,7 +19,7 @@ TOPICS = st.lists(PARTS.filter(bool), min_size=1, max_size=4).map('.'.join)
 
 
 def subscribe(table: TopicTable, *topic: str) -> Subscription:
-    return table.subscribe(object(), *topic)
+    return table.subscribe(SessionCore(None, None), *topic)
 
 
 def numbers(table: TopicTable, *topics: str) -> list[int]:
@@ -69,7 +71,7 @@ def test_a_topic_that_comes_again_gets_another_id() -> None:
 def test_topics_are_strings(topic: Any) -> None:
     table = TopicTable()
     with pytest.raises(TypeError):
-        table.subscribe(object(), topic)
+        table.subscribe(SessionCore(None, None), topic)
     assert table.peek(topic) is None
     assert len(table) == 0
     with pytest.raises(TypeError):
@@ -78,11 +80,27 @@ def test_topics_are_strings(topic: Any) -> None:
         table.matching(topic)
 
 
+class Pretender:
+    """Says of itself that it is a session, as a mock may."""
+
+    __class__ = SessionCore  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize('subscriber', [None, object(), 'a', Pretender()], ids=lambda value: type(value).__name__)
+def test_sessions_subscribe_and_nobody_else(run: Any, subscriber: Any) -> None:
+    realm = Realm()
+    with pytest.raises(TypeError, match='A session subscribes'):
+        realm.topics.subscribe(subscriber, 'a')
+    assert len(realm.topics) == 0
+    # What publishes would take anything for a session.
+    run(realm.publish('a'))
+
+
 @pytest.mark.parametrize('policy', ['sideways', '', None])
 def test_there_are_three_policies(policy: Any) -> None:
     table = TopicTable()
     with pytest.raises(ValueError, match='exact, prefix or wildcard'):
-        table.subscribe(object(), 'a', policy)
+        table.subscribe(SessionCore(None, None), 'a', policy)
     with pytest.raises(ValueError, match='exact, prefix or wildcard'):
         table.peek('a', policy)
 

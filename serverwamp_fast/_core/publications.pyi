@@ -11,7 +11,10 @@ class Audience:
     def __init__(self, options: Mapping[str, Any], publisher: int | None = None) -> None: ...
 
 class Publication:
-    """An event that was published once, with one id for all its receivers."""
+    """An event that was published once, with one id for all its receivers.
+
+    `args` and `kwargs` are read once. Raises SerializationError for what is no sequence of values and no mapping.
+    """
 
     def __init__(
         self,
@@ -22,6 +25,9 @@ class Publication:
         audience: Audience,
     ) -> None: ...
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """The publication's id, 1..2**53, which all receivers are told."""
+
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """The topic that it is published to."""

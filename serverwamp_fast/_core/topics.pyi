@@ -5,26 +5,34 @@ class Topic:
 
     def __new__(cls, uri: str, match: str, number: int) -> Self: ...
     @property
-    def uri(self) -> str: ...
+    def uri(self) -> str:
+        """The topic, or the text of the pattern."""
+
     @property
-    def match(self) -> str: ...
+    def match(self) -> str:
+        """`exact`, `prefix` or `wildcard`."""
+
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """The id that all subscribers share, 1..2**32-1."""
+
 
 class Subscription:
     """One subscription of one session."""
 
     def __new__(cls, session: Any, topic: Topic) -> Self: ...
     @property
-    def topic(self) -> Topic: ...
+    def topic(self) -> Topic:
+        """What the session has subscribed to."""
+
 
 class TopicTable:
     """A realm's subscriptions, by topic and match policy: `exact`, `prefix` or `wildcard`."""
 
     def subscribe(self, session: Any, topic: str, match: str = 'exact') -> Subscription:
-        """Add a subscription. The first one of a topic gives it an id, 1..2**32-1.
+        """Add a subscription of a SessionCore. The first one of a topic gives it an id, 1..2**32-1.
 
-        Raises ValueError for another policy.
+        Raises ValueError for another policy, TypeError for what is no session or no str.
         """
 
     def unsubscribe(self, subscription: Subscription) -> None:

@@ -77,7 +77,8 @@ cdef class SessionCore:
 
     @property
     def id(self):
-        return self.number
+        # A subclass may have forgotten to call __init__().
+        return self.number or None
 
     @id.setter
     def id(self, number):

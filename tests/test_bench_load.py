@@ -160,13 +160,14 @@ def read_requests(built: tools.Tools, *arguments: object) -> list[list[bytes]]:
     return requests
 
 
-@pytest.mark.parametrize(('arguments', 'differing'), [((), 1), (('--cookies',), 2)])
+@pytest.mark.parametrize(('arguments', 'differing'), [((), 1), (('--cookies',), 2), (('--agents',), 2)])
 def test_requests_differ(built: tools.Tools, arguments: tuple[str, ...], differing: int) -> None:
-    """By the key, of 16 bytes, and if asked for by a cookie."""
+    """By the key, of 16 bytes, and if asked for by a cookie or a User-Agent."""
     first, second = read_requests(built, *arguments)
     differences = [pair for pair in zip(first, second, strict=True) if pair[0] != pair[1]]
     assert len(differences) == differing
-    assert all(line.startswith((b'Sec-WebSocket-Key: ', b'Cookie: ')) for pair in differences for line in pair)
+    names = b'Sec-WebSocket-Key: ', b'Cookie: ', b'User-Agent: '
+    assert all(line.startswith(names) for pair in differences for line in pair)
     keys = [line.partition(b': ')[2] for line in (*first, *second) if line.startswith(b'Sec-WebSocket-Key')]
     assert [len(base64.b64decode(key, validate=True)) for key in keys] == [16, 16]
 

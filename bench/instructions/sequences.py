@@ -56,14 +56,14 @@ class NullTransport(asyncio.Transport):
 class Client:
     """A connection of the server, and what is sent on it."""
 
-    def __init__(self, server: Server, serializer: str, cookie: str = '') -> None:
+    def __init__(self, server: Server, serializer: str, agent: str = '') -> None:
         self.is_json = serializer == 'json'
         self.transport = NullTransport()
         self.peer = server._connect()
         self.next_id = 1
         self.head = REQUEST % f'wamp.2.{serializer}'.encode()
-        if cookie:
-            self.head = self.head[:-2] + f'Cookie: {cookie}\r\n\r\n'.encode()
+        if agent:
+            self.head = self.head[:-2] + f'User-Agent: {agent}\r\n\r\n'.encode()
 
     def open(self) -> None:
         self.peer.connection_made(self.transport)
@@ -202,8 +202,8 @@ def prepare_calls(
     )
 
 
-def prepare_sessions(server: Server, count: int, *, own_cookies: bool) -> Sequence:
-    clients = [Client(server, 'json', f'id={number}' if own_cookies else '') for number in range(count)]
+def prepare_sessions(server: Server, count: int, *, own_agents: bool) -> Sequence:
+    clients = [Client(server, 'json', f'{number}' if own_agents else '') for number in range(count)]
     reads = [(client, data) for client in clients for data in (client.head, client.frame(HELLO))]
     return Sequence(reads, count, clients, 1, b'[2,', connects=True)
 
@@ -220,8 +220,8 @@ def prepare_events(server: Server, procedure: str, subscribers: int, publication
 
 
 SEQUENCES: dict[str, Callable[[Server], Sequence]] = {
-    'session opened': lambda server: prepare_sessions(server, 100, own_cookies=True),
-    'session opened, requests alike': lambda server: prepare_sessions(server, 100, own_cookies=False),
+    'session opened': lambda server: prepare_sessions(server, 100, own_agents=True),
+    'session opened, requests alike': lambda server: prepare_sessions(server, 100, own_agents=False),
     'call, JSON, one in a read': lambda server: prepare_calls(server, 'json', 'echo', 200, 1),
     'call, JSON, 16 in a read': lambda server: prepare_calls(server, 'json', 'echo', 25, 16),
     'call, MessagePack, 16 in a read': lambda server: prepare_calls(server, 'msgpack', 'echo', 25, 16),

@@ -137,7 +137,8 @@ def find_goals(scenarios: list[Result], python: tuple[int, int]) -> list[Goal]:
         ratio_goal('the same, 100 in a burst', known.get('events-1000x100'), NATIVE, BASELINE, 15),
         ratio_goal('realm.publish() to 1,000, 100 in a burst', burst, NATIVE, BASELINE, 30),
         ratio_goal('sessions opened, requests alike', known.get('open'), NATIVE, BASELINE, 5),
-        ratio_goal('sessions opened, each with its cookie', known.get('open-unlike'), NATIVE, BASELINE, 5),
+        ratio_goal('sessions opened, each with its cookie', known.get('open-cookies'), NATIVE, BASELINE, 5),
+        ratio_goal('sessions opened, no two requests alike', known.get('open-unlike'), NATIVE, BASELINE, 5),
         ratio_goal('the aiohttp adapter, 16 in flight', many, 'fast-aiohttp', BASELINE, 3),
         *(
             ratio_goal(f'{library}, {name} in flight', scenario, f'fast-{library}', f'echo-{library}', 0.9)

@@ -173,17 +173,19 @@ static void send_upgrade(Connection *connection) {
         return;
     }
     byte nonce[16];
-    char key[KEY_SIZE + 1] = "", cookie[64] = "", text[512];
+    char key[KEY_SIZE + 1] = "", own[64] = "", text[512];
     if (getrandom(nonce, sizeof nonce, 0) != sizeof nonce)
         give_up("getrandom");
     put_base64(key, nonce, sizeof nonce);
     put_accept(connection->accept, key);
     if (peer.has_cookies)
-        snprintf(cookie, sizeof cookie, "Cookie: session=%.22s\r\n", key);
+        snprintf(own, sizeof own, "Cookie: session=%.22s\r\n", key);
+    else if (peer.has_agents)
+        snprintf(own, sizeof own, "User-Agent: %.22s\r\n", key);
     int length = snprintf(text, sizeof text,
                           "GET /ws HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                           "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s%s%s%s\r\n",
-                          peer.host, peer.port, key, cookie, peer.is_echo ? "" : "Sec-WebSocket-Protocol: ",
+                          peer.host, peer.port, key, own, peer.is_echo ? "" : "Sec-WebSocket-Protocol: ",
                           peer.is_echo ? "" : peer.msgpack ? "wamp.2.msgpack" : "wamp.2.json",
                           peer.is_echo ? "" : "\r\n");
     buffer_add(&connection->out, text, (size_t) length);

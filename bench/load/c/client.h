@@ -27,7 +27,7 @@ typedef struct {
 
 typedef struct {
     const char *host;
-    int port, sources, msgpack, is_echo, has_cookies;
+    int port, sources, msgpack, is_echo, has_cookies, has_agents;
     const char *realm, *topic;
 } Peer;
 

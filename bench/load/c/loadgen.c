@@ -114,6 +114,7 @@ static void usage(void) {
             "  --samples N           go on until the one that is timed apart, or all, have N answers (0)\n"
             "  --longest S           but not longer than this (0)\n"
             "  --cookies             each connection sends a cookie of its own\n"
+            "  --agents              each connection sends a User-Agent of its own\n"
             "  --burst N             publications for each call of the publisher (1)\n"
             "  --concurrency N       sessions that are being opened at the same time (64)\n"
             "  --steps N,N,...       numbers of sessions to hold\n"
@@ -129,7 +130,7 @@ static void read_options(int count, char **arguments) {
         {"in-flight", 1, 0, 'f'}, {"payload", 1, 0, 'b'}, {"progress", 1, 0, 'g'}, {"polite", 0, 0, 'l'},
         {"burst", 1, 0, 'u'}, {"concurrency", 1, 0, 'k'}, {"steps", 1, 0, 'e'}, {"warmup", 1, 0, 'w'},
         {"duration", 1, 0, 'd'}, {"timeout", 1, 0, 't'}, {"server-pid", 1, 0, 'i'}, {"single-writes", 0, 0, 'y'},
-        {"samples", 1, 0, 'm'}, {"longest", 1, 0, 'x'}, {"cookies", 0, 0, 'z'}, {0, 0, 0, 0},
+        {"samples", 1, 0, 'm'}, {"longest", 1, 0, 'x'}, {"cookies", 0, 0, 'z'}, {"agents", 0, 0, 'A'}, {0, 0, 0, 0},
     };
     int option;
     peer = (typeof(peer)) {.host = "127.0.0.1", .sources = 1, .realm = "bench", .topic = "bench.topic"};
@@ -162,6 +163,7 @@ static void read_options(int count, char **arguments) {
             case 'm': options.samples = (unsigned) atoi(optarg); break;
             case 'x': options.longest = atof(optarg); break;
             case 'z': peer.has_cookies = 1; break;
+            case 'A': peer.has_agents = 1; break;
             default: usage();
         }
     if (optind != count - 1 || peer.port == 0 || options.connections == 0 || options.in_flight == 0)

@@ -319,6 +319,9 @@ cdef class SessionCore:
         if self.pattern_count:
             return self.emit_to_patterns(topic, publication, details, args, kwargs)
         if subscription is None:
+            # A session that has ended has forgotten its subscriptions, and who sends to it is to forget the session.
+            if self.state == STATE_ENDED:
+                self.refuse_sending()
             logger.debug('An event for %s was not sent to session %s, which is not subscribed to it.',
                          topic, self.id)
             return None

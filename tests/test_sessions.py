@@ -428,8 +428,23 @@ def test_nothing_is_sent_after_the_end(end: str) -> None:
     ):
         with pytest.raises(ConnectionClosed, match=f'Session {session.id} has ended'):
             drive(sending)
-    # That is not an error for a topic that nobody would have heard of.
+    assert connection.sent == []
+
+
+def test_who_sends_events_gets_to_know_of_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    connection = RecordingConnection()
+    session, _ = subscribed(connection)
+    session.mark_closing()
+    # The session still knows that its client would not have heard of it anyway.
     send(session.send_event('other'))
+    assert 'An event for other was not sent' in caplog.text
+    session.mark_ended()
+    session.release_subscriptions()
+    # And now it knows of no subscription any more.
+    for topic in 'topic', 'other':
+        with pytest.raises(ConnectionClosed, match=f'Session {session.id} has ended'):
+            drive(session.send_event(topic))
     assert connection.sent == []
 
 

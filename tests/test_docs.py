@@ -7,6 +7,7 @@ held with the `app` of that module on the native server, each in a session of it
 import importlib.util
 import re
 import sys
+import tomllib
 import types
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,20 @@ def test_the_readmes_ten_lines(run, monkeypatch: pytest.MonkeyPatch) -> None:
             assert await client.call(1, 'demo.add', 2, 3) == [5]
 
     run(main())
+
+
+def test_the_reference_comes_with_what_it_imports() -> None:
+    """Its pages are read from the modules, in an environment that has the dependency group `docs` alone."""
+    project = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
+    group = ' '.join(project['dependency-groups']['docs'])
+    needed = set()
+    for name in re.findall(r'automodule:: (\S+)$', (ROOT / 'docs/api.rst').read_text(encoding='utf-8'), re.MULTILINE):
+        source = ROOT.joinpath(*name.split('.')).with_suffix('.py')
+        if source.exists():
+            needed |= set(re.findall(r'^(?:import|from) (\w+)', source.read_text(encoding='utf-8'), re.MULTILINE))
+    optional = needed & project['project']['optional-dependencies'].keys()
+    assert optional == {'aiohttp', 'anyio', 'trio'}
+    assert [name for name in sorted(optional) if name not in group] == []
 
 
 def test_conversations_fail_when_they_should(run) -> None:

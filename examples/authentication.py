@@ -1,6 +1,6 @@
 """Four realms, each with another way for clients to show who they are.
 
-    pip install 'serverwamp-fast[auth]'
+    pip install '.[auth]'    # in a clone of the repository
     python examples/authentication.py [--host HOST] [--port PORT]
 
 The realm `tickets` wants a ticket, `passwords` has WAMP-CRA with salted passwords, `keys` has cryptosign, `scram` has

@@ -1,5 +1,6 @@
 """Publishing: clients tell each other, the server tells everybody, and rules say who may what.
 
+    pip install .    # in a clone of the repository
     python examples/publishing.py [--host HOST] [--port PORT]
 
 Clients may subscribe to everything below `chat.`, by pattern too, and publish to the rooms that exist. The last

@@ -39,6 +39,7 @@ from .handlers import (
     tear_down_handler,
     unsubscribe,
 )
+from .helpers import require_number
 from .protocol import (
     WAMPGoodbyeRequest,
     WAMPRPCRequest,
@@ -108,10 +109,20 @@ class Application(DefaultRealmSettings):
         strict_ids: bool = False,
         strict_uris: bool = False,
     ) -> None:
+        from .adapters.async_base import AsyncSupport
+
         if async_support is None:
             from .adapters.asyncio import AsyncioAsyncSupport
 
             async_support = AsyncioAsyncSupport
+        elif not (isinstance(async_support, type) and issubclass(async_support, AsyncSupport)):
+            raise TypeError(
+                f'async_support is a subclass of {AsyncSupport.__module__}.AsyncSupport, as adapters.anyio and '
+                f'adapters.trio have one; {async_support!r} is none.'
+            )
+        require_number('open_timeout', open_timeout, (int, float), 0)
+        require_number('close_timeout', close_timeout, (int, float), 0)
+        require_number('max_message_size', max_message_size, (int,), 1)
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
         self.max_message_size = max_message_size
@@ -132,6 +143,12 @@ class Application(DefaultRealmSettings):
 
     def add_realm(self, realm: Realm) -> None:
         """Add a realm, or replace the one of the same URI."""
+        if not isinstance(realm, Realm):
+            kind = type(realm)
+            raise TypeError(
+                f'add_realm() takes a Realm of {Realm.__module__.partition(".")[0]}. What it was given is of the type '
+                f'{kind.__qualname__} of {kind.__module__}.'
+            )
         self._realms[realm.uri] = realm
 
     # Sessions, for every transport

@@ -101,7 +101,16 @@ async def _enter_subscription(topic: str, match: str, session: WAMPSession, sub_
     except BaseException as error:
         if not counts_as_error(error, session):
             raise
-        logger.exception('Exception from subscription handler for topic %s', topic)
+        if type(error).__name__ == SubscribeError.__name__:
+            # As a rule that of serverwamp, in a module whose import has not been changed.
+            logger.error(
+                'The subscription handler for topic %.500s raised the SubscribeError of %s. Import it from '
+                'serverwamp_fast: classes of another package are not mixed with those of this one.',
+                topic,
+                type(error).__module__,
+            )
+        else:
+            logger.exception('Exception from subscription handler for topic %s', topic)
         return 'wamp.error.runtime_error'
     else:
         session.set_subscription_exit(sub_id, handler)

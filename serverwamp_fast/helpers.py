@@ -43,6 +43,14 @@ def format_sockaddr(net_family: int, sockaddr: Any) -> str:
     return str(sockaddr)
 
 
+def require_number(name: str, value: Any, kinds: tuple[type[Any], ...], least: int) -> None:
+    """Raise TypeError if the value of a setting is no number of the kinds, ValueError if it is below `least`."""
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise TypeError(f'{name} is a number, which {value!r} is not.')
+    if not value >= least:
+        raise ValueError(f'{name} is a number from {least} on, not {value!r}.')
+
+
 def object_from_msgpack(obj_bytes: bytes | bytearray | memoryview) -> Any:
     """Return the value of a MessagePack object, arrays as tuples. Raises WAMPMsgParseError."""
     return loads_msgpack(obj_bytes)

@@ -36,7 +36,7 @@ from .authentication import (
 from .events import TOPIC_ROUTES, SubscriptionHandler, TopicsRouter
 from .protocol import AuthenticationFailure
 from .publishing import AllowRule, Broker
-from .routing import bind_handler
+from .routing import bind_handler, register, require_function
 from .rpc import RPCHandler, RPCRouter
 from .session import WAMPSession
 
@@ -93,7 +93,7 @@ class Realm:
     def add_routes(self, routes: Iterable[Any]) -> None:
         """Add routes of either kind: the definitions know what they are."""
         for route in routes:
-            route.register(self._topic_router if isinstance(route, TOPIC_ROUTES) else self._rpc_router)
+            register(route, self._topic_router if isinstance(route, TOPIC_ROUTES) else self._rpc_router)
 
     add_topics = add_topic_routes
 
@@ -109,10 +109,12 @@ class Realm:
 
     def set_rpc_handler(self, handler: RPCHandler) -> None:
         """Handle all calls with one function instead of the routes."""
+        require_function(handler, 'set_rpc_handler()')
         self.handle_rpc_call = handler
 
     def set_subscription_handler(self, handler: SubscriptionHandler) -> None:
         """Handle all subscriptions with one asynchronous generator function instead of the routes."""
+        require_function(handler, 'set_subscription_handler()')
         self.handle_subscription = handler
 
     # Publishing
@@ -198,6 +200,7 @@ class Realm:
         It runs to its yield when the session starts (with `authenticated_only`: when it has been authenticated),
         and the rest runs when the session ends.
         """
+        require_function(handler, 'add_session_lifespan_handler()')
         if authenticated_only:
             self.authed_session_lifespan_handlers.append(handler)
         else:
@@ -234,6 +237,7 @@ class Realm:
         """Decide about each new session with one function: it awaits session.mark_authenticated() or
         session.abort().
         """
+        require_function(handler, 'set_authentication_handler()')
         self.authenticate_session = handler
 
     def add_transport_authenticator(self, transport_authenticator: TransportAuthenticator) -> None:
@@ -242,6 +246,7 @@ class Realm:
         It returns the identity or an AuthenticatedAs, or something false to leave the decision to the next
         authenticator, and in the end to the methods that follow.
         """
+        require_function(transport_authenticator, 'add_transport_authenticator()')
         if transport_authenticator not in self._transport_authenticators:
             self._transport_authenticators.append(transport_authenticator)
 
@@ -252,6 +257,7 @@ class Realm:
         It has to make sure that the ticket is that of session.auth_id. It returns the identity or an
         AuthenticatedAs, something false if it is the wrong ticket.
         """
+        require_function(authenticator, 'set_ticket_authenticator()')
         self._authentication_methods['ticket'] = Ticket(authenticator)
 
     def set_cra_handlers(
@@ -264,6 +270,8 @@ class Realm:
         it may also raise protocol.AuthenticationFailure. The second one returns the identity or an
         AuthenticatedAs, something false to refuse the client all the same.
         """
+        require_function(requirement_provider, 'set_cra_handlers()')
+        require_function(identity_provider, 'set_cra_handlers()')
         self._authentication_methods['wampcra'] = CRA(requirement_provider, identity_provider)
 
     def set_cryptosign_authenticator(self, authenticator: CryptosignAuthenticator) -> None:
@@ -275,6 +283,7 @@ class Realm:
         Raises ImportError if the package cryptography is not installed.
         """
         require_cryptography()
+        require_function(authenticator, 'set_cryptosign_authenticator()')
         self._authentication_methods['cryptosign'] = Cryptosign(authenticator)
 
     def set_scram_handlers(
@@ -287,6 +296,8 @@ class Realm:
         it may also raise protocol.AuthenticationFailure. The second one returns the identity or an
         AuthenticatedAs, something false to refuse the client all the same.
         """
+        require_function(credential_provider, 'set_scram_handlers()')
+        require_function(identity_provider, 'set_scram_handlers()')
         method = SCRAM(credential_provider, identity_provider)
         self._authentication_methods.update(dict.fromkeys(SCRAM.NAMES, method))
 

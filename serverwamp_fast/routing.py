@@ -53,7 +53,7 @@ class URIsRouter:
     def add_routes(self, routes: Iterable[Any]) -> None:
         """Add every route of a route set, or of any other iterable of route definitions."""
         for route in routes:
-            route.register(self)
+            register(route, self)
 
     def resolve(self, uri: str) -> Handler:
         """Return the URI's handler. Raises NoSuchRouteError."""
@@ -150,6 +150,23 @@ class RouteSet(Sequence[Any]):
             return handler
 
         return add
+
+
+def register(route: Any, router: URIsRouter) -> None:
+    """Add a route to a router. What the definition or the router raises is told to be of this route."""
+    if not hasattr(route, 'register'):
+        raise TypeError(f'{route!r} is no route. Routes come from an RPCRouteSet, a TopicRouteSet or rpc.route().')
+    try:
+        route.register(router)
+    except Exception as error:
+        error.add_note(f'It is about the route {route!r}.')
+        raise
+
+
+def require_function(value: Any, taker: str) -> None:
+    """Raise TypeError if something that `taker` takes can't be called: it would only fail when a client comes."""
+    if not callable(value):
+        raise TypeError(f'{taker} takes a function, which {value!r} is not.')
 
 
 def bind_handler(

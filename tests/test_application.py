@@ -79,6 +79,43 @@ def test_a_realm_replaces_the_one_of_its_name(run, clients: Clients) -> None:
     run(main())
 
 
+class Foreign:
+    """A realm of another package, in its outline."""
+
+    uri = 'realm'
+
+
+@pytest.mark.parametrize('realm', [Foreign(), 'realm', None, wamp.Realm])
+def test_what_is_no_realm(realm: Any) -> None:
+    with pytest.raises(TypeError, match=r'takes a Realm of serverwamp_fast\. .* of the type \w+ of [\w.]+\.$'):
+        wamp.Application().add_realm(realm)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'error', 'said'),
+    [
+        ({'open_timeout': 'x'}, TypeError, "open_timeout is a number, which 'x' is not."),
+        ({'close_timeout': None}, TypeError, 'close_timeout is a number, which None is not.'),
+        ({'open_timeout': -1}, ValueError, 'open_timeout is a number from 0 on, not -1.'),
+        ({'close_timeout': float('nan')}, ValueError, 'close_timeout is a number from 0 on, not nan.'),
+        ({'max_message_size': 0}, ValueError, 'max_message_size is a number from 1 on, not 0.'),
+        ({'max_message_size': 1e6}, TypeError, 'max_message_size is a number, which 1000000.0 is not.'),
+        ({'max_message_size': True}, TypeError, 'max_message_size is a number, which True is not.'),
+        ({'async_support': 'trio'}, TypeError, "'trio' is none."),
+        ({'async_support': object}, TypeError, "<class 'object'> is none."),
+    ],
+)
+def test_settings_that_are_none(settings: dict[str, Any], error: type, said: str) -> None:
+    with pytest.raises(error) as refusal:
+        wamp.Application(**settings)
+    assert str(refusal.value).endswith(said)
+
+
+def test_settings_at_their_limits() -> None:
+    app = wamp.Application(open_timeout=0, close_timeout=float('inf'), max_message_size=1)
+    assert (app.open_timeout, app.close_timeout, app.max_message_size) == (0, float('inf'), 1)
+
+
 def test_settings_of_the_default_realm_need_one() -> None:
     app = wamp.Application(allow_default_realm=False)
     for setting in (

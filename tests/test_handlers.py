@@ -345,6 +345,21 @@ def test_handlers_that_refuse_or_fail(
         assert record.getMessage() == 'Exception from subscription handler for topic topic'
 
 
+def test_a_refusal_by_another_package(caplog: pytest.LogCaptureFixture) -> None:
+    class SubscribeError(Exception):
+        pass
+
+    async def refuse_by_another() -> Any:
+        raise SubscribeError('app.error.nobody')
+        yield
+
+    session = make_session(refuse_by_another)
+    subscribe_to(session)
+    assert session.connection.sent == [[8, 32, 1, {}, 'wamp.error.runtime_error']]
+    (record,) = caplog.records
+    assert f'the SubscribeError of {__name__}. Import it from serverwamp_fast' in record.getMessage()
+
+
 def test_a_topic_without_a_route(caplog: pytest.LogCaptureFixture) -> None:
     session = make_session(fail)
     subscribe_to(session, 'other')

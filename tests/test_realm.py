@@ -21,6 +21,19 @@ from serverwamp_fast.routing import RouteSet
 from serverwamp_fast.rpc import RPCRequest, RPCResult, RPCRouteSet
 from serverwamp_fast.session import WAMPSession
 
+# The methods that take functions, and how many.
+HANDLERS = {
+    'set_rpc_handler': 1,
+    'set_subscription_handler': 1,
+    'set_authentication_handler': 1,
+    'add_transport_authenticator': 1,
+    'set_ticket_authenticator': 1,
+    'set_cryptosign_authenticator': 1,
+    'set_cra_handlers': 2,
+    'set_scram_handlers': 2,
+    'add_session_lifespan_handler': 1,
+}
+
 
 async def procedure(session: Any = None, db: Any = None) -> list[Any]:
     return [db]
@@ -151,6 +164,26 @@ def test_functions_in_place_of_the_routes() -> None:
     assert realm.handle_rpc_call is handle_call
     assert realm.handle_subscription is handle_topic
     assert realm.authenticate_session is authenticate
+
+
+@pytest.mark.parametrize('setting', sorted(HANDLERS))
+@pytest.mark.parametrize('value', [5, None, 'handler'])
+def test_what_is_no_function_is_refused_before_clients_come(setting: str, value: Any) -> None:
+    pytest.importorskip('cryptography', reason='cryptography is not installed')
+    count = HANDLERS[setting]
+    for place in range(count):
+        arguments: list[Any] = [lifespan] * count
+        arguments[place] = value
+        for taker in Realm(), application.Application():
+            with pytest.raises(TypeError, match=rf'^{setting}\(\) takes a function, which .* is not\.$'):
+                getattr(taker, setting)(*arguments)
+
+
+def test_what_is_no_route_is_refused() -> None:
+    realm = Realm()
+    for add in realm.add_rpc_routes, realm.add_topic_routes, realm.add_routes:
+        with pytest.raises(TypeError, match='is no route'):
+            add([procedure])
 
 
 # ---- Lifespan handlers ---------------------------------------------------------------------------

@@ -160,8 +160,24 @@ def test_routes_come_from_any_iterable() -> None:
 
 
 def test_further_arguments_need_a_router_that_takes_them() -> None:
-    with pytest.raises(TypeError, match='role'):
+    with pytest.raises(TypeError, match='role') as refusal:
         URIsRouter().add_routes(make_set())
+    # Of many routes it says which one.
+    assert "uri='a'" in refusal.value.__notes__[0]
+
+
+@pytest.mark.parametrize('item', [1, None, handler, 'a'])
+def test_what_is_no_route(item: Any) -> None:
+    with pytest.raises(TypeError, match='is no route'):
+        URIsRouter().add_routes([item])
+
+
+def test_a_regular_expression_that_is_none_is_named() -> None:
+    routes = RouteSet()
+    routes.regex_route('(')(handler)
+    with pytest.raises(re.error) as refusal:
+        URIsRouter().add_routes(routes)
+    assert "uri_pattern='('" in refusal.value.__notes__[0]
 
 
 def test_a_route_set_is_a_sequence() -> None:

@@ -453,14 +453,28 @@ class Application(DefaultRealmSettings):
             reuse_port=reuse_port,
         )
 
-    def run(self, host: str | None = '127.0.0.1', port: int | None = 8080, **options: Any) -> None:
+    def run(
+        self,
+        host: str | None = '127.0.0.1',
+        port: int | None = 8080,
+        *,
+        path: str | Collection[str] | None = None,
+        sock: Any = None,
+        unix_path: str | None = None,
+        ssl: Any = None,
+        backlog: int = 2048,
+        reuse_port: bool = False,
+    ) -> None:
         """Serve until SIGINT or SIGTERM, on uvloop where it is installed. Takes the options of serve().
 
         Where it serves is logged, or said on stderr if the program has not set up logging.
         """
         from .adapters.native_run import run
 
-        run(self, host, port, **options)
+        run(
+            self, host, port, path=path, sock=sock, unix_path=unix_path, ssl=ssl, backlog=backlog,
+            reuse_port=reuse_port,
+        )
 
 
 __all__ = [

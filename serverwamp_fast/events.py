@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import NoPatternRouteError, SubscribeError
-from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, bind_handler
+from .routing import Decorated, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, bind_handler
 
 if TYPE_CHECKING:
     from .session import WAMPSession
@@ -47,7 +47,7 @@ class TopicRouteSet(RouteSet):
     prefix: ClassVar[type[PrefixRoute]] = TopicPrefixRouteDef
     regex: ClassVar[type[RegexRoute]] = TopicRegexRouteDef
 
-    def topic(self, uri: str, **kwargs: Any) -> Callable[[Handler], Handler]:
+    def topic(self, uri: str, **kwargs: Any) -> Callable[[Decorated], Decorated]:
         """Decorate the handler of one topic, as route() does."""
         return self.route(uri, **kwargs)
 

@@ -461,7 +461,7 @@ def scram_nonce() -> str:
 
 def cra_challenge_string(
     session_id: int,
-    auth_id: str,
+    auth_id: str | None,
     auth_role: str,
     auth_provider: str,
     nonce: str,

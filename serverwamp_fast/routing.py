@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from re import Pattern
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, TypeVar, overload
 
 from ._core.routes import RouteTable
 from .errors import NoSuchRouteError
@@ -15,6 +15,8 @@ from .errors import NoSuchRouteError
 __all__ = ['NoSuchRouteError', 'PrefixRoute', 'RegexRoute', 'Route', 'RouteSet', 'URIsRouter', 'bind_handler']
 
 Handler = Callable[..., Any]
+# What is decorated keeps its type.
+Decorated = TypeVar('Decorated', bound=Handler)
 
 # The text of a string. URIs may be members of an enumeration of strings, which the core's tables don't take.
 exact_str = str.__str__
@@ -130,22 +132,24 @@ class RouteSet(Sequence[Any]):
     def __contains__(self, item: object) -> bool:
         return item in self._items
 
-    def route(self, uri: str, **kwargs: Any) -> Callable[[Handler], Handler]:
+    def route(self, uri: str, **kwargs: Any) -> Callable[[Decorated], Decorated]:
         """Decorate the handler of one URI."""
         return self._decorator(self.exact, uri, kwargs)
 
-    def prefix_route(self, uri_prefix: str, **kwargs: Any) -> Callable[[Handler], Handler]:
+    def prefix_route(self, uri_prefix: str, **kwargs: Any) -> Callable[[Decorated], Decorated]:
         """Decorate the handler of all URIs that start with `uri_prefix`."""
         return self._decorator(self.prefix, uri_prefix, kwargs)
 
-    def regex_route(self, uri_pattern: str | Pattern[str], **kwargs: Any) -> Callable[[Handler], Handler]:
+    def regex_route(
+        self, uri_pattern: str | Pattern[str], **kwargs: Any
+    ) -> Callable[[Decorated], Decorated]:
         """Decorate the handler of the URIs whose beginning the regular expression matches."""
         return self._decorator(self.regex, uri_pattern, kwargs)
 
     def _decorator(
         self, definition: Callable[..., Any], key: Any, kwargs: Mapping[str, Any]
-    ) -> Callable[[Handler], Handler]:
-        def add(handler: Handler) -> Handler:
+    ) -> Callable[[Decorated], Decorated]:
+        def add(handler: Decorated) -> Decorated:
             self._items.append(definition(key, handler, kwargs))
             return handler
 

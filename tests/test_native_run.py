@@ -1,5 +1,6 @@
 """adapters.native_run: Application.run() within the process. Programs that run until a signal are in test_main.py."""
 
+import inspect
 import socket
 from typing import Any
 
@@ -7,6 +8,19 @@ import pytest
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters.native_run import format_url
+
+# What run() has values of its own for.
+PLACE = {'host', 'port'}
+
+
+def test_run_takes_the_options_of_serve() -> None:
+    options, others = (
+        {name: parameter for name, parameter in inspect.signature(function).parameters.items() if name not in PLACE}
+        for function in (wamp.Application.run, wamp.Application.serve)
+    )
+    assert options == others
+    with pytest.raises(TypeError, match=r'run\(\) .*nothing'):
+        wamp.Application().run(nothing=1)
 
 
 def test_run_refuses_a_port_that_is_none() -> None:

@@ -5,7 +5,7 @@ import inspect
 import re
 from collections.abc import Sequence
 from enum import Enum, StrEnum
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -139,6 +139,13 @@ def test_decorators_define_routes() -> None:
         PrefixRoute('b', other, {}),
         RegexRoute('c+', handler, {}),
     ]
+
+
+@pytest.mark.parametrize('name', ['route', 'prefix_route', 'regex_route'])
+def test_what_is_decorated_keeps_its_type(name: str) -> None:
+    ((taken,), returned) = get_args(get_type_hints(getattr(RouteSet, name))['return'])
+    assert isinstance(taken, TypeVar)
+    assert taken is returned
 
 
 def test_definitions_register_themselves() -> None:

@@ -16,7 +16,7 @@ class SessionCore:
     realm: Any
     id: int
     identity: Any
-    auth_id: Any
+    auth_id: str | None
     auth_methods: Sequence[str]
     app: Any
     context: Any

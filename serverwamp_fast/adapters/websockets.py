@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.exceptions import ConnectionClosed as WebSocketClosed
 from websockets.exceptions import ConnectionClosedError
 from websockets.protocol import State
+from websockets.typing import Subprotocol
 
 from .._core.codec_base import Codec
 from .._core.codecs import SUBPROTOCOLS, codec_for
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection as AsyncioServerConnection
     from websockets.trio.server import ServerConnection as TrioServerConnection
 
-# In the server's order of preference, for the library's `subprotocols` argument.
-SUPPORTED_WS_PROTOCOLS = SUBPROTOCOLS
+# In the server's order of preference, for the library's `subprotocols` argument, whose type it has.
+SUPPORTED_WS_PROTOCOLS = tuple(map(Subprotocol, SUBPROTOCOLS))
 
 PROTOCOL_ERROR = 1002
 # Protocol error, text that is not UTF-8, message too big.

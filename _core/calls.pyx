@@ -183,8 +183,12 @@ cdef class Call(Steps):
         if isinstance(error, ConnectionClosed):
             logger.debug('Session %s disconnected before the answer of %s could be sent.', self.session.id, self.uri)
             return None
+        if self.stage == CALL_APOLOGIZING:
+            # The log has why there is no answer, as a rule for the same reason.
+            logger.debug('Nor could the caller of %s be told: %s', self.uri, error)
+            return None
         logger.error('The answer of procedure %s could not be sent: %s', self.uri, error)
-        if self.stage == CALL_APOLOGIZING or self.cancellation is not None:
+        if self.cancellation is not None:
             return None
         self.stage = CALL_APOLOGIZING
         if isinstance(self.outer, OwnCall) and self.outer.stage != CALL_GIVEN_UP:

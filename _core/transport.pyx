@@ -49,6 +49,11 @@ cdef size_t cut_text(bytes text, size_t limit) noexcept:
     return size
 
 
+cdef object client_of(object transport):
+    """Return a client's address for the log; clients of Unix sockets have none."""
+    return transport.get_extra_info('peername') or 'a client without an address'
+
+
 def _raise_in_loop(error):
     raise error
 
@@ -263,7 +268,7 @@ cdef class WebSocketTransport(Outlet):
         self.transport.write(response)
         if subprotocol is None:
             handshake_logger.info('Refused a request of %s with %.3s: %.500r',
-                                  self.transport.get_extra_info('peername'), response[9:12].decode(),
+                                  client_of(self.transport), response[9:12].decode(),
                                   self.own_head.partition(b'\r\n')[0][:500])
             return self.end_output()
         self.state = SOCKET_OPEN
@@ -566,6 +571,6 @@ cdef class WebSocketTransport(Outlet):
             return self.flush_output()
         if self.state == SOCKET_HANDSHAKE:
             handshake_logger.info('No WebSocket was opened by %s within %g seconds: %.500r',
-                                  self.transport.get_extra_info('peername'), self.hub.open_timeout, self.own_head[:500])
+                                  client_of(self.transport), self.hub.open_timeout, self.own_head[:500])
         self.transport.abort()
         return 0

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import itertools
 import logging
+import socket
 from typing import Any
 
 import pytest
@@ -286,6 +287,21 @@ def test_what_is_refused_is_one_line_in_the_log(run, caplog, name: str) -> None:
             assert str(address) in line
             assert status in line
             assert shown in line
+
+    run(main())
+
+
+@pytest.mark.skipif(not hasattr(socket, 'AF_UNIX'), reason='there are no Unix sockets for asyncio on Windows')
+def test_a_client_of_a_unix_socket_has_no_address_for_the_log(run, caplog, tmp_path) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with await make_app().serve(unix_path=str(tmp_path / 'wamp')):
+            reader, writer = await asyncio.open_unix_connection(str(tmp_path / 'wamp'))
+            writer.write(LOGGED['not a WebSocket'][0])
+            await reader.read()
+            writer.close()
+        assert handshake_line(caplog).startswith('Refused a request of a client without an address with 426: ')
 
     run(main())
 

@@ -239,7 +239,9 @@ class Application(DefaultRealmSettings):
         except BaseException as error:
             if not counts_as_error(error, session):
                 raise
-            logger.exception('Exception from an authenticator for session %s.', session.id)
+            # Without authenticators it is the transport's, that WELCOME can't be sent.
+            place = 'opening' if realm.lets_everyone_in else 'an authenticator for'
+            logger.exception('Exception from %s session %s.', place, session.id)
         finally:
             # From now on whoever drives the session reads.
             session.receive_message = None

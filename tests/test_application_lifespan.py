@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from raw_client import CLIENT_GOODBYE, HELLO, make_app, serving
-from session_clients import Clients
+from session_clients import Clients, Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast.connection import ConnectionClosed
@@ -107,6 +107,32 @@ def test_authenticators_that_do_not_let_in(
     assert not subscribed
     tracebacks = [record for record in caplog.records if record.exc_info]
     assert len(tracebacks) == (authenticator is fail)
+
+
+@pytest.mark.parametrize('asks', [True, False])
+def test_a_transport_that_fails_at_welcome(run, caplog, asks: bool) -> None:
+    class Broken(Pair):
+        async def send_msg(self, msg: Any) -> None:
+            if msg[0] == 2:
+                raise OSError('no room')
+            await super().send_msg(msg)
+
+    async def let_in(session: Any) -> None:
+        await session.mark_authenticated()
+
+    async def main() -> None:
+        app, pair = make_app(), Broken()
+        if asks:
+            app.set_authentication_handler(let_in)
+        pair.serving = asyncio.create_task(app.handle_connection(pair))
+        await pair.say(HELLO)
+        await pair.expect_abort('wamp.error.authentication_failed')
+        await pair.serving
+
+    run(main())
+    (record,) = [record for record in caplog.records if record.exc_info]
+    place = 'an authenticator for' if asks else 'opening'
+    assert record.getMessage().startswith(f'Exception from {place} session ')
 
 
 def test_an_authenticator_that_closes(run) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from isolated import run_isolated
 
 from serverwamp_fast.adapters.async_base import AsyncSupport, AsyncTaskGroup, runs_on_trio
 
@@ -114,3 +115,23 @@ def test_what_is_not_overridden_is_left_out() -> None:
         await OneByOneSupport.checkpoint()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize('package', ['aiohttp', 'anyio', 'trio'])
+def test_an_adapter_without_its_package_says_what_to_install(package: str) -> None:
+    run_isolated(
+        f"""
+        import importlib
+        import sys
+
+        sys.modules['{package}'] = None
+        try:
+            importlib.import_module('serverwamp_fast.adapters.{package}')
+        except ModuleNotFoundError as error:
+            assert str(error).endswith(" needs the package {package}. Install it with: "
+                                       "pip install 'serverwamp-fast[{package}]'."), error
+            assert error.name == '{package}'
+        else:
+            raise AssertionError('It was imported.')
+        """
+    )

@@ -8,7 +8,13 @@ from abc import ABCMeta
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiohttp import WebSocketError, WSMsgType, web
+try:
+    from aiohttp import WebSocketError, WSMsgType, web
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "The adapter for aiohttp needs the package aiohttp. Install it with: pip install 'serverwamp-fast[aiohttp]'.",
+        name=error.name,
+    ) from error
 
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for

@@ -5,9 +5,15 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import anyio
-import anyio.abc
-import anyio.lowlevel
+try:
+    import anyio
+    import anyio.abc
+    import anyio.lowlevel
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "Async support on anyio needs the package anyio. Install it with: pip install 'serverwamp-fast[anyio]'.",
+        name=error.name,
+    ) from error
 
 from .async_base import AsyncSupport, AsyncTaskGroup, runs_on_trio
 

@@ -7,7 +7,13 @@ from contextlib import asynccontextmanager
 from functools import partial, wraps
 from typing import Any
 
-import trio
+try:
+    import trio
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "Async support on trio needs the package trio. Install it with: pip install 'serverwamp-fast[trio]'.",
+        name=error.name,
+    ) from error
 
 from .async_base import AsyncSupport, AsyncTaskGroup
 

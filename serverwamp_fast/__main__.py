@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import sys
+import traceback
 from typing import Any
 
 from . import __version__, install
@@ -107,12 +108,18 @@ def main(argv: list[str] | None = None) -> int:
     except CannotServe as error:
         print(f'serverwamp-fast: {error}', file=sys.stderr)
         return 2
+    except Exception:
+        # Of the module, as it is imported: where it comes from is what its author wants to know.
+        traceback.print_exc()
+        print(f'serverwamp-fast: {options.app!r} could not be loaded; the reason is above.', file=sys.stderr)
+        return 2
     try:
         app.run(host, port, unix_path=options.unix, path=options.path)
     except (OSError, UnicodeError) as error:
         # UnicodeError: of a host that can't be a name.
         place = options.unix or f'{host} port {port}'
-        print(f'serverwamp-fast: The server can not listen at {place}: {error}.', file=sys.stderr)
+        reason = str(getattr(error, 'strerror', None) or error).removesuffix('.')
+        print(f'serverwamp-fast: The server can not listen at {place}: {reason}.', file=sys.stderr)
         return 1
     except UnsuitableAsyncSupport as error:
         print(f'serverwamp-fast: {error}', file=sys.stderr)

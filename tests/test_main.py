@@ -98,6 +98,30 @@ import application
 application.app.run(port=0, path=['/a', '/b'])
 """
 
+# Is interrupted while the loop, which is all that is left, waits for its threads.
+LATE = '''
+import asyncio, os, signal
+from concurrent.futures import ThreadPoolExecutor
+import application
+
+class Interrupting(ThreadPoolExecutor):
+    is_over = False
+
+    def shutdown(self, *args, **options):
+        if not self.is_over:
+            self.is_over = True
+            os.kill(os.getpid(), signal.SIGINT)
+        super().shutdown(*args, **options)
+
+async def set_executor():
+    asyncio.get_running_loop().set_default_executor(Interrupting())
+    yield
+
+application.app.add_session_lifespan_handler(set_executor)
+application.app.run(port=0)
+print('after run()')
+'''
+
 THREADED = """
 import logging
 import threading
@@ -129,10 +153,12 @@ def place(tmp_path: Path) -> Path:
         'application': APPLICATION,
         'running': RUNNING,
         'plain': PLAIN,
+        'late': LATE,
         'threaded': THREADED,
         'stubborn': STUBBORN,
         'aliased': ALIASED,
         'failing': "raise ValueError('on purpose')",
+        'misspelt': 'def def',
         'needing': 'import nothing_of_this_name',
         'theirs': 'import serverwamp\napp = serverwamp.Application()',
         'without': "import sys\nsys.modules['serverwamp'] = None\nimport serverwamp.rpc",
@@ -317,6 +343,28 @@ def test_a_second_signal_ends_what_goes_on_for_ever(run, place: Path, hidden: st
 
 
 @needs_signals
+@pytest.mark.parametrize('hidden', [None, 'uvloop'])
+def test_a_second_signal_when_only_the_loop_is_left(run, place: Path, hidden: str | None) -> None:
+    if hidden:
+        source = (place / 'late.py').read_text()
+        (place / 'late.py').write_text(f"import sys\nsys.modules['{hidden}'] = None\n{source}")
+
+    async def main() -> None:
+        async with started('late.py', place=place) as child:
+            client = await child.connect()
+            await client.open(JSON)
+            await client.hello()
+            child.process.send_signal(signal.SIGINT)
+            assert (await client.hear())[0] == 6
+            client.close()
+            status, out, err = await child.end()
+            assert (status, out) == (0, 'after run()\n')
+            assert 'Traceback' not in err
+
+    run(main())
+
+
+@needs_signals
 def test_a_unix_socket_and_paths(run, place: Path) -> None:
     async def main() -> None:
         options = ['--unix', str(place / 'wamp.sock'), '--path', '/a', '--path', '/b']
@@ -361,8 +409,10 @@ def test_a_port_that_is_taken(run, place: Path) -> None:
             async with started(*command('application:app', '--port', port), place=place) as child:
                 status, out, err = await child.end()
         assert (status, out) == (1, '')
-        assert err.startswith('serverwamp-fast: ')
-        assert err.count('\n') == 1
+        assert err == (
+            f'serverwamp-fast: The server can not listen at 127.0.0.1 port {port}: Something else listens on port '
+            f'{port} of 127.0.0.1 already. Take another port.\n'
+        )
 
     run(main())
 
@@ -384,12 +434,15 @@ def test_an_error_of_the_module_is_shown_whole(run, place: Path) -> None:
         for name, said in {
             'failing': 'ValueError: on purpose',
             'needing': "ModuleNotFoundError: No module named 'nothing_of_this_name'",
+            'misspelt': 'SyntaxError: invalid syntax',
         }.items():
             async with started(*command(f'{name}:app'), place=place) as child:
                 status, _, err = await child.end()
-            assert status == 1
+            assert status == 2
             assert 'Traceback' in err and f'{name}.py' in err
-            assert err.rstrip().endswith(said)
+            *_, reason, last = err.splitlines()
+            assert reason == said
+            assert last == f"serverwamp-fast: '{name}:app' could not be loaded; the reason is above."
 
     run(main())
 
@@ -403,7 +456,7 @@ def inside(run, place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, 'path', list(sys.path))
     before = sys.modules.get('serverwamp')
     yield place
-    for name in 'application', 'failing', 'needing', 'theirs', 'without':
+    for name in 'application', 'theirs', 'without':
         sys.modules.pop(name, None)
     # One of them hides it, from the tests that come later too.
     if sys.modules.get('serverwamp') is None:

@@ -1,5 +1,6 @@
 """adapters.native_run: Application.run() within the process. Programs that run until a signal are in test_main.py."""
 
+import errno
 import inspect
 import socket
 from typing import Any
@@ -33,6 +34,14 @@ def test_run_refuses_a_path_that_is_none() -> None:
     for path in 'ws', ['/a', 'ws'], '':
         with pytest.raises(ValueError, match='begins with a slash'):
             wamp.Application().run(port=0, path=path)
+
+
+def test_run_says_what_to_do_about_a_port_that_is_taken() -> None:
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f'port {port} of 127.0.0.1 already. Take another port') as refusal:
+            wamp.Application().run(port=port)
+    assert refusal.value.errno == errno.EADDRINUSE
 
 
 def test_run_takes_a_socket_instead_of_its_default_port() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import sys
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
@@ -181,7 +182,13 @@ class Server:
             self._listener = await loop.create_server(self._connect, sock=sock, **options)
         else:
             options['reuse_port'] = options['reuse_port'] or None
-            self._listener = await loop.create_server(self._connect, host, port, **options)
+            try:
+                self._listener = await loop.create_server(self._connect, host, port, **options)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                text = f'Something else listens on port {port} of {host or "this machine"} already. Take another port.'
+                raise OSError(errno.EADDRINUSE, text) from error
 
     def _connect(self) -> NativeConnection:
         return NativeConnection(self._hub, self)

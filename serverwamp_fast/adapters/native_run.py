@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from ..application import Application
@@ -21,10 +21,22 @@ def run(app: Application, host: str | None, port: int | None, **options: Any) ->
     """Serve until SIGINT or SIGTERM; then say GOODBYE to every session and return. A second signal ends it at once."""
     if options.get('sock') is not None or options.get('unix_path') is not None:
         host = port = None
+    # Happens when the first signal comes.
+    asked = asyncio.Event()
+    try:
+        _run_to_end(_serve_until_signal(app, host, port, options, asked))
+    except KeyboardInterrupt:
+        # Of the server nothing is left, and a further signal only says that even closing the loop takes too long.
+        if not asked.is_set():
+            raise
+
+
+def _run_to_end(serving: Coroutine[Any, Any, bool]) -> None:
+    """Run a coroutine on a loop of its own; where it returns that tasks are left, nobody waits for these."""
     runner = asyncio.Runner(loop_factory=_loop_factory())
     is_stuck = False
     try:
-        is_stuck = runner.run(_serve_until_signal(app, host, port, options))
+        is_stuck = runner.run(serving)
     finally:
         if is_stuck:
             # The runner would wait for tasks that don't end.
@@ -65,10 +77,12 @@ def format_url(listening: Any, path: str, is_secure: bool) -> str:
     return f'{scheme}://{format_sockaddr(listening.family, address)}{path}'
 
 
-async def _serve_until_signal(app: Application, host: str | None, port: int | None, options: dict[str, Any]) -> bool:
-    """Serve; return whether tasks are left that do not end."""
+async def _serve_until_signal(
+    app: Application, host: str | None, port: int | None, options: dict[str, Any], asked: asyncio.Event
+) -> bool:
+    """Serve until `asked` is set, by a signal; return whether tasks are left that do not end."""
     loop = asyncio.get_running_loop()
-    asked, hurried = asyncio.Event(), asyncio.Event()
+    hurried = asyncio.Event()
     server = await serve(app, host, port, **options)
     handled = []
     for signum in (signal.SIGINT, signal.SIGTERM):

@@ -329,8 +329,15 @@ class RPCRouter(URIsRouter):
         return CallPlan(handler)
 
     def resolve(self, uri: str) -> Handler:
-        plan: CallPlan = self.table.resolve(exact_str(uri))
-        return plan.procedure
+        return self._find_plan(uri).procedure
+
+    def _find_plan(self, uri: str) -> CallPlan:
+        try:
+            plan: CallPlan = self.table.resolve(exact_str(uri))
+        except NoSuchRouteError:
+            # The text is the caller's, and the same that the core sends.
+            raise NoSuchRouteError(f'There is no procedure {uri}.') from None
+        return plan
 
     async def handle_rpc_call(
         self, rpc_request: RPCRequest
@@ -340,7 +347,7 @@ class RPCRouter(URIsRouter):
         For functions that stand in place of the routes and pass calls on to them; otherwise the core does the
         same without the objects. Raises NoSuchRouteError, and what the procedure raises.
         """
-        plan: CallPlan = self.table.resolve(exact_str(rpc_request.uri))
+        plan = self._find_plan(rpc_request.uri)
         kwargs = rpc_request.kwargs
         if self.camel_snake_conversion:
             kwargs = convert_names(kwargs)

@@ -59,7 +59,13 @@ PATHS = [
 on_every_path = pytest.mark.parametrize('path', PATHS)
 
 
-def call(path: Callable[[Realm], Application], procedure: Any, *obstacles: Any, **options: Any) -> Any:
+def call(
+    path: Callable[[Realm], Application],
+    procedure: Any,
+    *obstacles: Any,
+    uri: str = 'procedure',
+    **options: Any,
+) -> Any:
     """What is sent when a procedure is called."""
     connection = RecordingConnection(*obstacles)
     realm = Realm()
@@ -67,7 +73,7 @@ def call(path: Callable[[Realm], Application], procedure: Any, *obstacles: Any, 
     app = path(realm)
     session = open_session(connection, realm)
     attach(session, app, app._dispatch_for(realm))
-    work = receive(session, [48, 1, options, 'procedure', [7], {'b': 8}])
+    work = receive(session, [48, 1, options, uri, [7], {'b': 8}])
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(work)
     return connection.sent
@@ -171,6 +177,14 @@ def test_a_procedure_that_looks_for_another_in_vain(path: Any) -> None:
 def test_a_function_in_place_of_the_routes_that_finds_no_procedure(path: Any) -> None:
     message = {'message': 'nothing here'}
     assert call(path, find_nothing) == [[8, 48, 1, {}, 'wamp.error.no_such_procedure', (), message]]
+
+
+@on_every_path
+def test_a_procedure_that_is_not_there(path: Any) -> None:
+    message = {'message': 'There is no procedure elsewhere.'}
+    assert call(path, echo, uri='elsewhere') == [
+        [8, 48, 1, {}, 'wamp.error.no_such_procedure', (), message]
+    ]
 
 
 @on_every_path

@@ -85,10 +85,24 @@ def test_the_reference_comes_with_what_it_imports() -> None:
     for name in re.findall(r'automodule:: (\S+)$', (ROOT / 'docs/api.rst').read_text(encoding='utf-8'), re.MULTILINE):
         source = ROOT.joinpath(*name.split('.')).with_suffix('.py')
         if source.exists():
-            needed |= set(re.findall(r'^(?:import|from) (\w+)', source.read_text(encoding='utf-8'), re.MULTILINE))
+            needed |= set(re.findall(r'^ *(?:import|from) (\w+)', source.read_text(encoding='utf-8'), re.MULTILINE))
     optional = needed & project['project']['optional-dependencies'].keys()
     assert optional == {'aiohttp', 'anyio', 'trio'}
     assert [name for name in sorted(optional) if name not in group] == []
+
+
+def test_every_logger_is_told() -> None:
+    page = (ROOT / 'docs/serving.md').read_text(encoding='utf-8')
+    names = set()
+    for source in [*(ROOT / 'serverwamp_fast').glob('**/*.py'), *(ROOT / '_core').glob('*.pyx')]:
+        text = source.read_text(encoding='utf-8')
+        own = '.'.join(source.relative_to(ROOT).with_suffix('').parts).replace('_core', 'serverwamp_fast._core', 1)
+        for variable, name in re.findall(r"^(\w*logger) = logging.getLogger\((.+)\)$", text, re.MULTILINE):
+            # serverwamp's modules have some that nothing is logged with.
+            if len(re.findall(rf'\b{variable}\b', text)) > 1:
+                names.add(own if name == '__name__' else name.strip("'"))
+    assert len(names) > 10
+    assert [name for name in sorted(names) if f'`{name}`' not in page] == []
 
 
 def test_conversations_fail_when_they_should(run) -> None:

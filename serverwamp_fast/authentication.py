@@ -55,19 +55,24 @@ class CRA:
     """WAMP-CRA, with and without salt."""
 
     def __init__(
-        self, requirement_provider: CRARequirementProvider, identity_provider: CRAIdentityProvider
+        self,
+        requirement_provider: CRARequirementProvider,
+        identity_provider: CRAIdentityProvider,
+        mock: CRAAuthRequirement | None = None,
     ) -> None:
         self._provider = requirement_provider
         self._identify = identity_provider
-        # The first requirement that there was: what mock ones are to look like. Were it the last one, it would
-        # change from time to time, which no user's does.
-        self._model: CRAAuthRequirement | None = None
+        # What mock requirements are to look like; if nobody has said it, the first one that there is. Were it the
+        # last one, it would change from time to time, which no user's does.
+        self._model = mock
 
     async def __call__(self, session: WAMPSession, name: str) -> Any:
         auth_id = require_auth_id(session, name)
         known = await look_up(self._provider, session)
         self._model = self._model or known
-        requirement = known or mock_cra_requirement(auth_id, session.realm.mock_key, self._model)
+        # Also for a user that there is: it is part of the work that takes the same time for all.
+        mock = mock_cra_requirement(auth_id, session.realm.mock_key, self._model)
+        requirement = known or mock
         salting = None
         if requirement.salt is not None:
             salting = {
@@ -116,12 +121,15 @@ class SCRAM:
     NAMES = 'wamp-scram', 'scram'
 
     def __init__(
-        self, credential_provider: SCRAMCredentialProvider, identity_provider: SCRAMIdentityProvider
+        self,
+        credential_provider: SCRAMCredentialProvider,
+        identity_provider: SCRAMIdentityProvider,
+        mock: SCRAMCredential | None = None,
     ) -> None:
         self._provider = credential_provider
         self._identify = identity_provider
         # As with WAMP-CRA.
-        self._model: SCRAMCredential | None = None
+        self._model = mock
 
     async def __call__(self, session: WAMPSession, name: str) -> Any:
         auth_id = require_auth_id(session, name)
@@ -131,7 +139,8 @@ class SCRAM:
         binding = read_channel_binding(session)
         known = await look_up(self._provider, session)
         self._model = self._model or known
-        credential = known or mock_scram_credential(auth_id, session.realm.mock_key, self._model)
+        mock = mock_scram_credential(auth_id, session.realm.mock_key, self._model)
+        credential = known or mock
         exchange = SCRAMExchange(credential, auth_id, nonce, scram_nonce(), binding)
         answer = await session.request_authentication(name, exchange.challenge())
         server_signature = exchange.verify(answer.signature, answer.extra)

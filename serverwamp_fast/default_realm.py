@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .auth import CRAAuthRequirement, SCRAMCredential
 from .authentication import (
     CRAIdentityProvider,
     CRARequirementProvider,
@@ -56,10 +57,14 @@ class DefaultRealmSettings:
         self._enabled_default_realm.add_transport_authenticator(authenticator)
 
     def set_cra_handlers(
-        self, requirement_provider: CRARequirementProvider, identity_provider: CRAIdentityProvider
+        self,
+        requirement_provider: CRARequirementProvider,
+        identity_provider: CRAIdentityProvider,
+        *,
+        mock: CRAAuthRequirement | None = None,
     ) -> None:
         """See Realm.set_cra_handlers()."""
-        self._enabled_default_realm.set_cra_handlers(requirement_provider, identity_provider)
+        self._enabled_default_realm.set_cra_handlers(requirement_provider, identity_provider, mock=mock)
 
     def set_ticket_authenticator(self, authenticator: TicketAuthenticator) -> None:
         """See Realm.set_ticket_authenticator()."""
@@ -70,10 +75,14 @@ class DefaultRealmSettings:
         self._enabled_default_realm.set_cryptosign_authenticator(authenticator)
 
     def set_scram_handlers(
-        self, credential_provider: SCRAMCredentialProvider, identity_provider: SCRAMIdentityProvider
+        self,
+        credential_provider: SCRAMCredentialProvider,
+        identity_provider: SCRAMIdentityProvider,
+        *,
+        mock: SCRAMCredential | None = None,
     ) -> None:
         """See Realm.set_scram_handlers()."""
-        self._enabled_default_realm.set_scram_handlers(credential_provider, identity_provider)
+        self._enabled_default_realm.set_scram_handlers(credential_provider, identity_provider, mock=mock)
 
     def add_session_lifespan_handler(
         self, handler: SessionLifespanHandler, authenticated_only: bool = True

@@ -18,6 +18,7 @@ from typing import Any
 
 from ._core.dispatch import Dispatch
 from ._core.topics import TopicTable
+from .auth import CRAAuthRequirement, SCRAMCredential
 from .auth.cryptosign import require_cryptography
 from .authentication import (
     CRA,
@@ -261,7 +262,11 @@ class Realm:
         self._authentication_methods['ticket'] = Ticket(authenticator)
 
     def set_cra_handlers(
-        self, requirement_provider: CRARequirementProvider, identity_provider: CRAIdentityProvider
+        self,
+        requirement_provider: CRARequirementProvider,
+        identity_provider: CRAIdentityProvider,
+        *,
+        mock: CRAAuthRequirement | None = None,
     ) -> None:
         """Set the functions (session) that return a client's secret, and its identity once it has shown to know it
         (WAMP AP, "Challenge Response Authentication").
@@ -269,10 +274,14 @@ class Realm:
         The first one returns the CRAAuthRequirement of the user session.auth_id, or None if there is no such user;
         it may also raise protocol.AuthenticationFailure. The second one returns the identity or an
         AuthenticatedAs, something false to refuse the client all the same.
+
+        A user that doesn't exist is challenged as one with the requirement `mock` would be, but for the salt and the
+        secret: these are made up. Without `mock`, it is as with the first user that did exist, so that until then
+        strangers can find out who doesn't.
         """
         require_function(requirement_provider, 'set_cra_handlers()')
         require_function(identity_provider, 'set_cra_handlers()')
-        self._authentication_methods['wampcra'] = CRA(requirement_provider, identity_provider)
+        self._authentication_methods['wampcra'] = CRA(requirement_provider, identity_provider, mock)
 
     def set_cryptosign_authenticator(self, authenticator: CryptosignAuthenticator) -> None:
         """Set the function (session, public_key) that identifies a client by its Ed25519 key (WAMP AP,
@@ -287,7 +296,11 @@ class Realm:
         self._authentication_methods['cryptosign'] = Cryptosign(authenticator)
 
     def set_scram_handlers(
-        self, credential_provider: SCRAMCredentialProvider, identity_provider: SCRAMIdentityProvider
+        self,
+        credential_provider: SCRAMCredentialProvider,
+        identity_provider: SCRAMIdentityProvider,
+        *,
+        mock: SCRAMCredential | None = None,
     ) -> None:
         """Set the functions (session) that return what is kept of a client's password, and its identity once it has
         shown to know it (WAMP AP, "Salted Challenge Response Authentication").
@@ -295,10 +308,13 @@ class Realm:
         The first one returns the SCRAMCredential of the user session.auth_id, or None if there is no such user;
         it may also raise protocol.AuthenticationFailure. The second one returns the identity or an
         AuthenticatedAs, something false to refuse the client all the same.
+
+        A user that doesn't exist is challenged as one with the credential `mock` would be, but for the salt and the
+        keys, as with set_cra_handlers().
         """
         require_function(credential_provider, 'set_scram_handlers()')
         require_function(identity_provider, 'set_scram_handlers()')
-        method = SCRAM(credential_provider, identity_provider)
+        method = SCRAM(credential_provider, identity_provider, mock)
         self._authentication_methods.update(dict.fromkeys(SCRAM.NAMES, method))
 
     @property

@@ -425,7 +425,11 @@ def test_every_method_of_serverwamps_realm_is_there() -> None:
             continue
         expected = inspect.signature(method).parameters
         found = inspect.signature(getattr(Realm, name)).parameters
-        assert list(found) == list(expected), name
+        assert list(found)[: len(expected)] == list(expected), name
+        # What is new has to be named, and need not be given.
+        for parameter in list(found)[len(expected) :]:
+            assert found[parameter].kind == inspect.Parameter.KEYWORD_ONLY, name
+            assert found[parameter].default is not inspect.Parameter.empty, name
         for parameter in expected:
             assert found[parameter].default == expected[parameter].default, name
             assert found[parameter].kind == expected[parameter].kind, name

@@ -8,6 +8,8 @@ from hashlib import pbkdf2_hmac
 from hmac import compare_digest, digest
 from secrets import token_bytes
 
+from .mocks import mock_text
+
 ITERATIONS = 1000
 KEY_LENGTH = 32
 
@@ -67,10 +69,5 @@ def mock_cra_requirement(
     """
     if like is None:
         like = CRAAuthRequirement(b'', 'user', 'static')
-    salt = None
-    if like.salt is not None:
-        salt = ''
-        while len(salt) < len(like.salt):
-            salt += b64encode(digest(mock_key, f'{salt}{auth_id}'.encode(), 'sha256')).decode()
-        salt = salt[: len(like.salt)]
+    salt = None if like.salt is None else mock_text(mock_key, 'wampcra', auth_id, like.salt)
     return replace(like, secret=token_bytes(KEY_LENGTH), salt=salt)

@@ -14,6 +14,7 @@ from hmac import compare_digest, digest
 from secrets import token_bytes
 from typing import Any
 
+from .mocks import mock_bytes
 from .saslprep import saslprep
 
 ARGON2 = 'argon2id13'
@@ -117,12 +118,8 @@ def mock_scram_credential(
     """
     if like is None:
         like = SCRAMCredential(bytes(SALT_SIZE), b'', b'')
-    salt = b''
-    while len(salt) < len(like.salt):
-        salt += digest(mock_key, salt + auth_id.encode(), 'sha256')
-    return replace(
-        like, salt=salt[: len(like.salt)], stored_key=token_bytes(KEY_SIZE), server_key=token_bytes(KEY_SIZE)
-    )
+    salt = mock_bytes(mock_key, 'wamp-scram', auth_id, len(like.salt))
+    return replace(like, salt=salt, stored_key=token_bytes(KEY_SIZE), server_key=token_bytes(KEY_SIZE))
 
 
 @dataclass(frozen=True)

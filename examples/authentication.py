@@ -30,7 +30,7 @@ SALTS = {user: secrets.token_hex(16) for user in PASSWORDS}
 CRA_KEYS = {user: serverwamp.derive_cra_key(PASSWORDS[user], SALTS[user]) for user in PASSWORDS}
 SCRAM_CREDENTIALS = {
     # Autobahn's clients need kdf='argon2id-13'.
-    user: serverwamp.derive_scram_credential(password, kdf='argon2id-13', auth_role=ROLES[user])
+    user: serverwamp.derive_scram_credential(password, kdf='argon2id-13')
     for user, password in PASSWORDS.items()
 }
 PUBLIC_KEYS = {'43a72e714401762df66b68c26dfbdf2682aaec9f2474eca4613e424a0fbafd3c': 'ada'}
@@ -46,7 +46,8 @@ async def who_am_i(session):
 async def check_ticket(session, ticket):
     """Return who the client is, or what is false to refuse it."""
     user = session.auth_id
-    if user in TICKETS and hmac.compare_digest(ticket.encode(), TICKETS[user].encode()):
+    expected = TICKETS.get(user, '')
+    if hmac.compare_digest(ticket.encode(), expected.encode()) and expected:
         return serverwamp.AuthenticatedAs(user, auth_role=ROLES[user])
     return None
 
@@ -56,7 +57,13 @@ async def require_password(session):
     user = session.auth_id
     if user not in CRA_KEYS:
         return None
-    return serverwamp.CRAAuthRequirement(CRA_KEYS[user], ROLES[user], 'example', salt=SALTS[user])
+    # Strangers can read the role, too. With each user's own, it would tell which users there are.
+    return serverwamp.CRAAuthRequirement(CRA_KEYS[user], 'user', 'example', salt=SALTS[user])
+
+
+# Who names a user that doesn't exist is told something like this, with another salt.
+CRA_MOCK = serverwamp.CRAAuthRequirement(b'', 'user', 'example', salt=secrets.token_hex(16))
+SCRAM_MOCK = serverwamp.derive_scram_credential('nobody', kdf='argon2id-13')
 
 
 async def find_credential(session):
@@ -65,7 +72,7 @@ async def find_credential(session):
 
 async def identify(session):
     """The user that session.auth_id names has shown to know the password."""
-    return session.auth_id
+    return serverwamp.AuthenticatedAs(session.auth_id, auth_role=ROLES[session.auth_id])
 
 
 async def check_key(session, public_key):
@@ -78,13 +85,13 @@ tickets = serverwamp.Realm('tickets')
 tickets.set_ticket_authenticator(check_ticket)
 
 passwords = serverwamp.Realm('passwords')
-passwords.set_cra_handlers(require_password, identify)
+passwords.set_cra_handlers(require_password, identify, mock=CRA_MOCK)
 
 keys = serverwamp.Realm('keys')
 keys.set_cryptosign_authenticator(check_key)
 
 scram = serverwamp.Realm('scram')
-scram.set_scram_handlers(find_credential, identify)
+scram.set_scram_handlers(find_credential, identify, mock=SCRAM_MOCK)
 
 app = serverwamp.Application(allow_default_realm=False)
 for realm in (tickets, passwords, keys, scram):

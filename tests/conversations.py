@@ -3,7 +3,7 @@
 Lines at the margin are what the client sends, indented ones what it is answered:
 
     join REALM {details of HELLO}   welcome | abort URI | challenge METHOD
-    authenticate ANSWER             the same, also for `sign PASSWORD`, which answers WAMP-CRA with salt
+    authenticate ANSWER             the same, also for `sign SECRET`: the answer that the secret makes of the challenge
     call URI [args] {kwargs}        result [args] {kwargs} | error URI [args] {kwargs}
     call-with-progress URI ...      progress [args] {kwargs}, and then as for call
     call-with-timeout URI ...       as for call; the time is up after 50 ms
@@ -13,16 +13,20 @@ Lines at the margin are what the client sends, indented ones what it is answered
     subscribe-prefix TOPIC          the same for all topics that begin so
     unsubscribe TOPIC               unsubscribed
     publish TOPIC [args] {kwargs}   published | error URI; acknowledged, and the publisher gets its own events
+    publish-with {options} TOPIC    the same with other options too; likewise subscribe-with and call-with
 
-Where `join` is missing, the client has joined the realm `demo`.
+Behind an event, `with {details}` has what its details contain among others. Where `join` is missing, the client has
+joined the realm `demo`. A first line `offer SUBPROTOCOL` says what is spoken if it is not JSON; bytes are written then
+as JSON has them, as a string of U+0000 and Base64.
 """
 
 import hashlib
 import hmac
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any
 
+from echo_servers import JSON
 from raw_client import HELLO, RawClient
 
 PUBLISH, PUBLISHED = 16, 17
@@ -59,6 +63,28 @@ def with_args(words: list[Any]) -> list[Any]:
     return words
 
 
+def offered(block: str) -> str:
+    """Return the subprotocol that a block is held in."""
+    first, _, _ = block.partition('\n')
+    return first.removeprefix('offer ') if first.startswith('offer ') else JSON
+
+
+def with_bytes(value: Any) -> Any:
+    """Return a line's value with bytes for the strings that stand for them."""
+    if isinstance(value, str) and value.startswith('\0'):
+        return b64decode(value[1:])
+    if isinstance(value, list):
+        return [with_bytes(element) for element in value]
+    if isinstance(value, dict):
+        return {name: with_bytes(element) for name, element in value.items()}
+    return value
+
+
+def with_lists(value: Any) -> Any:
+    """Return a value that was heard with lists for tuples, which some serializers make of arrays."""
+    return [with_lists(element) for element in value] if isinstance(value, list | tuple) else value
+
+
 class Conversation:
     """A client that says and expects what a block says, line by line."""
 
@@ -68,21 +94,35 @@ class Conversation:
         self.has_more = False
         self.topics: dict[int, str] = {}
         self.asked_for = ''
+        self.hello: dict[str, Any] = {}
+        self.method = ''
         self.challenge: dict[str, Any] = {}
+        self.event_details: dict[str, Any] = {}
 
     async def hold(self, block: str) -> None:
-        if not block.startswith('join '):
+        lines = [line for line in block.splitlines() if not line.startswith('offer ')]
+        if not lines[0].startswith('join '):
             await self.say('join', 'demo')
             await self.expect('welcome', line='join demo')
-        for line in block.splitlines():
-            if line.startswith(' '):
-                await self.expect(*parse_line(line), line=line)
+        for line in lines:
+            words = parse_line(line)
+            if self.client.wire.is_binary:
+                words = with_bytes(words)
+            if not line.startswith(' '):
+                await self.say(*words)
+            elif words[0] == 'with':
+                found = {name: value for name, value in self.event_details.items() if name in words[1]}
+                assert found == words[1], f'{line!r}: {self.event_details}'
             else:
-                await self.say(*parse_line(line))
+                await self.expect(*words, line=line)
 
-    async def say(self, verb: str, subject: str, *values: Any) -> None:
+    async def say(self, verb: str, subject: Any, *values: Any) -> None:
+        options: dict[str, Any] = {}
+        if verb.endswith('-with'):
+            verb, options, (subject, *values) = verb.removesuffix('-with'), subject, values
         if verb == 'join':
-            message = [HELLO[0], subject, {**HELLO[2], **(values[0] if values else {})}]
+            self.hello = {**HELLO[2], **(values[0] if values else {})}
+            message = [HELLO[0], subject, self.hello]
         elif verb in ('authenticate', 'sign'):
             message = [AUTHENTICATE, subject if verb == 'authenticate' else self.sign(subject), {}]
         elif verb == 'cancel':
@@ -92,27 +132,55 @@ class Conversation:
             self.has_more = verb == 'call-and-more'
             self.asked_for = subject
             if verb in ('subscribe', 'subscribe-prefix'):
-                options = {} if verb == 'subscribe' else {'match': 'prefix'}
-                message = [SUBSCRIBE, self.request, options, subject]
+                match = {} if verb == 'subscribe' else {'match': 'prefix'}
+                message = [SUBSCRIBE, self.request, match | options, subject]
             elif verb == 'publish':
-                options = {'acknowledge': True, 'exclude_me': False}
+                options = {'acknowledge': True, 'exclude_me': False} | options
                 message = [PUBLISH, self.request, options, *with_args([subject, *values])]
             elif verb == 'unsubscribe':
                 (number,) = (number for number, topic in self.topics.items() if topic == subject)
                 message = [UNSUBSCRIBE, self.request, number]
             else:
-                message = [CALL, self.request, CALLS[verb], *with_args([subject, *values])]
+                message = [CALL, self.request, CALLS[verb] | options, *with_args([subject, *values])]
         await self.client.say(message)
 
-    def sign(self, password: str) -> str:
-        """Return the signature for the challenge of WAMP-CRA that came last."""
-        salting = (self.challenge[name] for name in ('iterations', 'keylen'))
-        key = hashlib.pbkdf2_hmac('sha256', password.encode(), self.challenge['salt'].encode(), *salting)
-        text = self.challenge['challenge'].encode()
-        return b64encode(hmac.digest(b64encode(key), text, 'sha256')).decode()
+    def sign(self, secret: str) -> str:
+        """Return the answer to the challenge that came last: a password for WAMP-CRA and SCRAM, a private key in
+        hexadecimal for cryptosign.
+        """
+        return {'wampcra': self.sign_cra, 'cryptosign': self.sign_by_key, 'wamp-scram': self.prove}[self.method](secret)
+
+    def sign_cra(self, password: str) -> str:
+        key = password.encode()
+        if 'salt' in self.challenge:
+            salting = (self.challenge[name] for name in ('iterations', 'keylen'))
+            key = b64encode(hashlib.pbkdf2_hmac('sha256', key, self.challenge['salt'].encode(), *salting))
+        return b64encode(hmac.digest(key, self.challenge['challenge'].encode(), 'sha256')).decode()
+
+    def sign_by_key(self, private_key: str) -> str:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        message = bytes.fromhex(self.challenge['challenge'])
+        key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(private_key))
+        return key.sign(message).hex() + message.hex()
+
+    def prove(self, password: str) -> str:
+        """As a client that knows Argon2 and binds no channel (WAMP AP, "SCRAM Algorithms")."""
+        from argon2.low_level import Type, hash_secret_raw
+
+        nonce, salt, iterations = (self.challenge[name] for name in ('nonce', 'salt', 'iterations'))
+        own_nonce = self.hello['authextra']['nonce']
+        assert nonce.startswith(own_nonce) and self.challenge['kdf'] == 'argon2id13'
+        salted = hash_secret_raw(
+            password.encode(), b64decode(salt), iterations, self.challenge['memory'], 1, 32, Type.ID
+        )
+        messages = f'n={self.hello["authid"]},r={own_nonce},r={nonce},s={salt},i={iterations},c=biws,r={nonce}'
+        client_key = hmac.digest(salted, b'Client Key', 'sha256')
+        signature = hmac.digest(hashlib.sha256(client_key).digest(), messages.encode(), 'sha256')
+        return b64encode(bytes(left ^ right for left, right in zip(client_key, signature, strict=True))).decode()
 
     async def expect(self, *expected: Any, line: str) -> None:
-        heard = await self.client.hear()
+        heard = with_lists(await self.client.hear())
         assert self.describe(heard) == with_args(list(expected)), f'{line!r}: {heard}'
 
     def describe(self, message: Any) -> list[Any]:
@@ -123,9 +191,10 @@ class Conversation:
         if code == ABORT:
             return ['abort', rest[1]]
         if code == CHALLENGE:
-            self.challenge = rest[1]
+            self.method, self.challenge = rest
             return ['challenge', rest[0]]
         if code == EVENT:
+            self.event_details = rest[2]
             # What a pattern brings names its topic itself.
             return ['event', rest[2].get('topic', self.topics[rest[0]]), *rest[3:]]
         if code == ERROR:

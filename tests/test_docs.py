@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conversations import Conversation
+from conversations import Conversation, offered
 from raw_client import serving
 
 import serverwamp_fast as wamp
@@ -21,7 +21,7 @@ import serverwamp_fast as wamp
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 # Words on a page, and what its blocks need then beside the package's own requirements.
-OPTIONAL = {'aiohttp': 'aiohttp', 'trio': 'trio', 'cryptosign': 'cryptography', 'argon2': 'argon2'}
+OPTIONAL = {'aiohttp': 'aiohttp', 'trio': 'trio', 'cryptosign': 'cryptography', 'argon2': 'argon2', 'cbor2': 'cbor2'}
 
 
 def find_blocks(page: Path, language: str) -> list[tuple[int, str]]:
@@ -55,7 +55,7 @@ def test_page(run, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with serving(module.app) as server:
             for line, block in find_blocks(page, 'wamp'):
-                client = await server.connect()
+                client = await server.connect(offered(block))
                 try:
                     await Conversation(client).hold(block)
                 except AssertionError as error:
@@ -115,6 +115,8 @@ def test_conversations_fail_when_they_should(run) -> None:
         return args
 
     app.add_rpc_routes(calls)
+    app.allow_publish('news')
+    app.allow_subscribe('news')
 
     async def main() -> None:
         async with serving(app) as server:
@@ -124,8 +126,10 @@ def test_conversations_fail_when_they_should(run) -> None:
                 'call echo [1]\n  error wamp.error.runtime_error\n',
                 'call nothing\n  result\n',
                 'join demo\n  abort wamp.error.no_such_realm\n',
+                'subscribe news\n  subscribed\npublish news\n  event news\n  with {"topic": "news"}\n',
+                'offer wamp.2.msgpack\ncall echo ["\\u0000AA=="]\n  result ["\\u0000AQ=="]\n',
             ):
-                client = await server.connect()
+                client = await server.connect(offered(block))
                 with pytest.raises(AssertionError):
                     await Conversation(client).hold(block)
                 client.close()

@@ -56,7 +56,7 @@ from .realm import (
 )
 from .rpc import RPCHandler as RPCHandler
 from .rpc import RPCInputs, rules_for
-from .session import WAMPSession
+from .session import UNSYNCHRONIZED_FEATURES, WAMPSession
 
 if TYPE_CHECKING:
     from .adapters.async_base import AsyncSupport
@@ -109,7 +109,7 @@ class Application(DefaultRealmSettings):
         strict_ids: bool = False,
         strict_uris: bool = False,
     ) -> None:
-        from .adapters.async_base import AsyncSupport
+        from .adapters.async_base import AsyncSupport, find_unsupported_features
 
         if async_support is None:
             from .adapters.asyncio import AsyncioAsyncSupport
@@ -139,6 +139,10 @@ class Application(DefaultRealmSettings):
         }
         self._protocol_request_handlers.update(protocol_request_handlers or {})
         self._synchronize_requests = synchronize_requests
+        # Features of calls that WELCOME doesn't announce.
+        self.missing_features = find_unsupported_features(async_support)
+        if synchronize_requests:
+            self.missing_features |= UNSYNCHRONIZED_FEATURES
         self._active_sessions: set[WAMPSession] = set()
 
     def add_realm(self, realm: Realm) -> None:

@@ -124,10 +124,11 @@ class WAMPSession(SessionCore):
     # Authentication
 
     def _roles(self) -> dict[str, Any]:
-        if not getattr(self.app, 'synchronizes_requests', False):
+        missing = getattr(self.app, 'missing_features', None)
+        if not missing:
             return ROLES
         features = ROLES['dealer']['features']
-        kept = {name: features[name] for name in features if name not in UNSYNCHRONIZED_FEATURES}
+        kept = {name: features[name] for name in features if name not in missing}
         return ROLES | {'dealer': {'features': kept}}
 
     def welcome(self) -> Any:

@@ -482,14 +482,3 @@ def test_a_queue_of_another_library(run) -> None:
         await queue.task_done()
 
     run(main())
-
-
-@pytest.mark.parametrize('synchronizes', [False, True])
-def test_the_features_of_the_dealer(synchronizes: bool) -> None:
-    session = open_session()
-    session.app = wamp.Application(synchronize_requests=synchronizes)
-    features = session.welcome()[2]['roles']['dealer']['features']
-    expected = {'call_timeout', 'caller_identification', 'progressive_call_results'}
-    if not synchronizes:
-        expected |= {'call_canceling', 'progressive_call_invocations'}
-    assert features == dict.fromkeys(expected, True)

@@ -114,7 +114,7 @@ class AsyncSupport(ABC):
 
         A deadline is all that this is used for. Without an override nothing is ever called, which
         leaves a subclass that doesn't know of this method without deadlines, and otherwise
-        working.
+        working; WELCOME doesn't announce `call_timeout` then.
         """
         return _do_nothing
 
@@ -140,7 +140,8 @@ class AsyncSupport(ABC):
         """An event that has not happened yet.
 
         Without an override there is none, and the application goes on reading from clients that
-        don't read what it sends to them.
+        don't read what it sends to them; WELCOME doesn't announce `progressive_call_invocations`
+        then, whose inputs handlers wait for.
         """
         return None
 
@@ -153,6 +154,24 @@ class AsyncSupport(ABC):
         is raised in, and has to go on its way.
         """
         return False
+
+
+# What a feature of calls needs an override of, by the feature's name in WELCOME.
+NEEDED_BY_FEATURES = {'call_timeout': 'call_later', 'progressive_call_invocations': 'new_event'}
+
+
+def find_unsupported_features(support: type[AsyncSupport]) -> frozenset[str]:
+    """Return the features that clients can't be offered, as the async support lacks what they need."""
+    return frozenset(
+        feature
+        for feature, method in NEEDED_BY_FEATURES.items()
+        if _function(support, method) is _function(AsyncSupport, method)
+    )
+
+
+def _function(support: Any, name: str) -> Any:
+    method = getattr(support, name)
+    return getattr(method, '__func__', method)
 
 
 async def _do_nothing_later() -> None:

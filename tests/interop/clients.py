@@ -137,6 +137,15 @@ class AutobahnClient:
     async def unsubscribe(self, subscription: Any) -> None:
         await subscription.unsubscribe()
 
+    async def register(self, uri: str) -> None:
+        """Offer a procedure of the client's own."""
+        from autobahn.wamp import exception
+
+        try:
+            await self.session.register(lambda: None, uri)
+        except exception.ApplicationError as error:
+            raise CallFailed(error.error, list(error.args), error.kwargs or {}) from None
+
     async def leave(self) -> None:
         self.session.leave()
         await self.left
@@ -227,6 +236,18 @@ class XconnClient:
 
     async def unsubscribe(self, subscription: Any) -> None:
         await subscription.unsubscribe()
+
+    async def register(self, uri: str) -> None:
+        """Offer a procedure of the client's own."""
+        from xconn.exception import ApplicationError
+
+        async def procedure(invocation: Any) -> None:
+            pass
+
+        try:
+            await self.session.register(uri, procedure)
+        except ApplicationError as error:
+            raise CallFailed(error.message, list(error.args or ()), error.kwargs or {}) from None
 
     async def leave(self) -> None:
         await self.session.leave()

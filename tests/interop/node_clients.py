@@ -142,6 +142,9 @@ class NodeClient:
         options = {'acknowledge': True, **(options or {})}
         return await self.do('publish', topic=topic, args=args, kwargs=kwargs, options=options)
 
+    async def register(self, uri: str) -> None:
+        await self.do('register', uri=uri)
+
     async def leave(self) -> None:
         await self.do('leave')
 

@@ -7,6 +7,7 @@ It writes one line of JSON when it accepts connections, and ends on SIGTERM.
 
 import argparse
 import asyncio
+import collections
 import json
 import logging
 import socket
@@ -84,6 +85,28 @@ async def was_cancelled(name):
     while name not in cancelled:
         await asyncio.sleep(0.001)
     return True
+
+
+gates = collections.defaultdict(asyncio.Event)
+finished = []
+
+
+@rpc.route('interop.linger')
+async def linger(name):
+    """Goes on until it is told to finish."""
+    yield serverwamp.RPCProgressReport(args=(name,))
+    await gates[name].wait()
+    finished.append(name)
+    yield name
+
+
+@rpc.route('interop.finish')
+async def finish(name):
+    """Tells a call of interop.linger to finish; returns when it has."""
+    gates[name].set()
+    while name not in finished:
+        await asyncio.sleep(0.001)
+    return name not in cancelled
 
 
 @rpc.route('interop.whoami')

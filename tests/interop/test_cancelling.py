@@ -1,5 +1,5 @@
-"""autobahn cancels calls and sets timeouts, on every server. It closes the connection on a second answer. xconn sets
-timeouts; it has no way to cancel.
+"""autobahn cancels and skips calls and sets timeouts, on every server. It closes the connection on a second answer.
+xconn sets timeouts; it has no way to cancel.
 """
 
 import asyncio
@@ -62,6 +62,25 @@ def test_a_cancelled_call_that_reports_progress(run: Any) -> None:
         assert await reported == name
         call.cancel()
         assert await client.call('interop.cancelled', name) == ([True], {})
+
+    run(test)
+
+
+def test_a_call_that_is_skipped(run: Any) -> None:
+    """The caller is answered, and the handler goes on. autobahn has the message, but no function that sends it."""
+
+    async def test(client: Any, name: str) -> None:
+        from autobahn.wamp import exception, message, types
+
+        begun: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        call = client.session.call('interop.linger', name, options=types.CallOptions(on_progress=begun.set_result))
+        assert await begun == name
+        (request,) = client.session._call_reqs
+        client.session._transport.send(message.Cancel(request, mode=message.Cancel.SKIP))
+        with pytest.raises(exception.ApplicationError) as raised:
+            await call
+        assert raised.value.error == 'wamp.error.canceled'
+        assert await client.call('interop.finish', name) == ([True], {})
 
     run(test)
 

@@ -237,6 +237,15 @@ def test_refused_subscriptions(talk: Any) -> None:
     assert talk(test) == ['interop.error.closed', 'wamp.error.not_authorized']
 
 
+def test_procedures_of_clients_own(talk: Any) -> None:
+    """They are refused, and the session goes on."""
+
+    async def test(client: Any) -> Any:
+        return (await failure(client.register('interop.own')))[0], await client.call('interop.add', 1, 2)
+
+    assert talk(test) == ('wamp.error.feature_not_supported', ([3], {}))
+
+
 def test_many_calls_at_once(talk: Any) -> None:
     async def test(client: Any) -> Any:
         return await asyncio.gather(

@@ -55,8 +55,7 @@ async def cancel_when_it_runs(client: NodeClient, mode: str) -> str:
 
 
 def test_cancelling(site: Site, library: str, serializer: str) -> None:
-    # After another mode than kill, autobahn takes the answer to a cancelled call for a violation. With the mode skip
-    # the handler goes on.
+    # After another mode than kill, autobahn takes the answer to a cancelled call for a violation.
     modes = ['kill'] if library == 'autobahn' else ['kill', 'killnowait']
 
     async def test(client: NodeClient) -> Any:
@@ -67,6 +66,27 @@ def test_cancelling(site: Site, library: str, serializer: str) -> None:
         {'wamp.error.canceled'},
         ([2], {}),
     )
+
+
+def test_skipping(site: Site, library: str, serializer: str) -> None:
+    """The caller is answered, and the handler goes on."""
+    if library == 'autobahn':
+        pytest.skip('after another mode than kill, autobahn takes the answer to a cancelled call for a violation')
+
+    async def test(client: NodeClient) -> Any:
+        name = f'{client.session_id} skip'
+        reports: list[Any] = []
+        call, result = client.begin(
+            'call', reports, uri='interop.linger', args=[name], kwargs={}, options={'receive_progress': True},
+        )  # fmt: skip
+        while not reports:
+            await asyncio.sleep(0.001)
+        await client.cancel(call, 'skip')
+        with pytest.raises(CallFailed) as caught:
+            await result
+        return caught.value.uri, await client.call('interop.finish', name)
+
+    assert run(site, library, serializer, test) == ('wamp.error.canceled', ([True], {}))
 
 
 def test_timing_out(site: Site, library: str, serializer: str) -> None:

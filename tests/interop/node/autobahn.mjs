@@ -85,6 +85,10 @@ drive({
     return publication && publication.then((it) => it.id, fail);
   },
 
+  async register({ uri }) {
+    await connection.session.register(uri, () => null).then((it) => it, fail);
+  },
+
   leave() {
     return new Promise((resolve) => {
       connection.left = resolve;

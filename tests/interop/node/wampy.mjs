@@ -82,6 +82,10 @@ drive({
     return (await wampy.publish(topic, payload(args, kwargs), rest).catch(fail)).publicationId;
   },
 
+  async register({ uri }) {
+    await wampy.register(uri, () => null).catch(fail);
+  },
+
   async leave() {
     await wampy.disconnect();
   },

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from raw_client import make_app, serving, warnings_in
 
 from serverwamp_fast._core.codecs import codec_for
 from serverwamp_fast._core.messages import check
@@ -171,3 +172,42 @@ def test_messages(name: str, sample: dict[str, Any]) -> None:
                 check(form)
         else:
             assert check(form) is form
+
+
+WRONG = [sample for sample in MESSAGES if 'expected_error' in sample.values[1]]
+# What is no matching policy that we know, other routers may know: the request is refused, and the session goes on.
+REFUSED = 'SUBSCRIBE.Options.match '
+
+
+@pytest.mark.parametrize('subprotocol', ['wamp.2.json', 'wamp.2.msgpack', 'wamp.2.cbor'])
+def test_wrong_options_on_the_wire(run: Any, subprotocol: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The session of who sends one ends with ABORT and a line in the log; all others go on as if nothing was."""
+    app = make_app()
+    app.allow_publish('com.', 'prefix')
+    app.allow_subscribe('com.', 'prefix')
+
+    async def main() -> None:
+        async with serving(app) as server:
+            other = await server.join(subprotocol)
+            assert (await other.ask(32, 1, {}, 'com.example.topic'))[:2] == [33, 1]
+            for number, wrong in enumerate(WRONG, 1):
+                _, sample = wrong.values
+                caplog.clear()
+                client = await server.join(subprotocol)
+                # What it has said before is answered, what it says after it is not.
+                await client.say([48, 1, {}, 'echo', ['before']], sample['wmsg'], [48, 2, {}, 'echo', ['after']])
+                assert plain(await client.hear()) == [50, 1, {}, ['before']]
+                if sample['description'].startswith(REFUSED):
+                    answer = plain(await client.hear())
+                    assert answer[:3] + answer[4:5] == [8, sample['wmsg'][0], 123, 'wamp.error.invalid_argument']
+                    assert plain(await client.hear()) == [50, 2, {}, ['after']]
+                    client.close()
+                else:
+                    details = await client.expect_abort('wamp.error.protocol_violation')
+                    assert sample['expected_error']['contains'] in details['message']
+                    assert len(warnings_in(caplog)) == 1
+                assert plain(await other.call(number, 'echo', number)) == [number]
+            # No event has come of it.
+            assert plain(await other.ask(34, 99, 99))[:3] == [8, 34, 99]
+
+    run(main())

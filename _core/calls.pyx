@@ -15,7 +15,7 @@ from .messages cimport CALL
 from .plans cimport CallPlan
 from .routes cimport RouteTable
 from .sessions cimport SessionCore
-from .states cimport STATE_CLOSING
+from .states cimport STATE_CLOSING, STATE_ENDED
 from .steps cimport STEPS_DONE, STEPS_NEW, Steps
 from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
 
@@ -305,7 +305,8 @@ cdef class Call(Steps):
             self.stop_timer = None
         if self.inputs is not None:
             self.inputs.end()
-            if not self.has_all_inputs:
+            # Of a session that has ended no CALL is looked at any more.
+            if not self.has_all_inputs and session.state != STATE_ENDED:
                 self.abandon_inputs()
         return 0
 

@@ -471,6 +471,7 @@ cdef class SessionCore:
     def mark_ended(self):
         """Nothing can be sent any more."""
         self.state = STATE_ENDED
+        self.abandoned = None
         if self.calls is not None:
             for call in list(self.calls.values()):
                 call.caller_left()

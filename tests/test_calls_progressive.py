@@ -1,9 +1,11 @@
 """Progressive call invocations: the later CALLs of a call, which its procedure takes as an async iterator."""
 
+import gc
 from typing import Any
 
 import anyio
 import pytest
+from session_clients import Clients
 from talking import (
     SETTINGS,
     Setting,
@@ -269,6 +271,40 @@ def test_only_a_progressive_call_has_continuations(setting: Setting) -> None:
             assert (await talk.hear())[:2] == [50, 1]
 
     setting.run(main)
+
+
+@pytest.mark.parametrize('kind', ['native', 'own'])
+def test_nothing_is_kept_of_calls_that_were_given_up(run: Any, kind: str) -> None:
+    """What says whose CALLs are to be dropped goes with the session, also of calls that its end has ended."""
+    sessions: list[Any] = []
+    app = wamp.Application()
+    routes = wamp.RPCRouteSet()
+
+    @routes.route('take')
+    async def take(session: Any, request: Any) -> None:
+        sessions.append(session)
+        async for _ in request.inputs:
+            pass
+
+    @routes.route('refuse')
+    async def refuse(request: Any) -> None:
+        await anext(request.inputs)
+
+    app.add_rpc_routes(routes)
+
+    async def main() -> None:
+        async with Clients(kind).of(app) as connect:
+            client = await connect()
+            await client.hello()
+            await client.say([48, 1, MORE, 'take'], [48, 2, MORE, 'refuse'])
+            assert await client.hear() == [50, 2, {}]
+            (session,) = sessions
+            assert {2: None} in gc.get_referents(session)
+            await client.vanish()
+            tables = [one for one in gc.get_referents(session) if isinstance(one, dict) and one is not vars(session)]
+            assert not any(tables), tables
+
+    run(main())
 
 
 def test_inputs_without_a_server() -> None:

@@ -5,6 +5,10 @@ After each burst every client asks something that is answered at once; what it h
 """
 
 import asyncio
+import gc
+import itertools
+import weakref
+from collections import deque
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -18,6 +22,9 @@ import serverwamp_fast as wamp
 MEMBERS = 5
 RESTRICTED_LIMIT = 8
 BARRIER = 2**53
+# Calls that have no answer until something else happens.
+UNTIL_CANCELLED = 'waiting', 'stubborn', 'stream'
+SETTLING = 200  # times that a client asks whether there is more to come
 
 PARTS = st.sampled_from(['a', 'a', 'a', 'b', 'no'])
 TOPICS = st.lists(PARTS, min_size=1, max_size=2).map('.'.join)
@@ -25,15 +32,20 @@ PATTERNS = st.lists(st.one_of(PARTS, st.just('')), min_size=1, max_size=2).map('
 SUBSCRIPTIONS = st.one_of(
     st.tuples(TOPICS, st.just('exact')), st.tuples(PATTERNS, st.sampled_from(['prefix', 'wildcard']))
 )
-# Members by their places; None where the option is absent.
-SOMEBODY = st.one_of(st.none(), st.sets(st.integers(0, MEMBERS), max_size=2))
+# By what members are named, and the members by their places; None where the option is absent.
+SOMEBODY = st.one_of(
+    st.none(), st.tuples(st.sampled_from(['', '_authid', '_authrole']), st.sets(st.integers(0, MEMBERS), max_size=2))
+)
 STEPS = st.one_of(
     st.tuples(st.just('subscribe'), SUBSCRIPTIONS, st.booleans()),
     st.tuples(st.just('unsubscribe'), st.integers(0, 5)),
     st.tuples(
         st.just('publish'), TOPICS, st.booleans(), st.booleans(), st.booleans(), SOMEBODY, SOMEBODY
     ),
-    st.tuples(st.just('call'), st.sampled_from(['echo', 'wait', 'fail', 'missing'])),
+    st.tuples(st.just('call'), st.sampled_from(['echo', 'slow', 'count', 'wait', 'stubborn', 'fail', 'missing'])),
+    st.tuples(st.just('cancel'), st.integers(0, 3), st.sampled_from(['kill', 'killnowait', 'skip'])),
+    st.tuples(st.just('stream'), st.integers(0, 3), st.booleans()),
+    st.tuples(st.just('register'), st.booleans()),
 )
 
 
@@ -51,13 +63,15 @@ def matches(pattern: str, match: str, topic: str) -> bool:
 class Member:
     """A client, and what the model knows of it."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, details: Any) -> None:
         self.client = client
+        self.names = {'': client.session_id, '_authid': details['authid'], '_authrole': details['authrole']}
         self.subscriptions: dict[tuple[str, str], int] = {}
         self.last_request = 0
         self.answers: dict[tuple[int, int], Any] = {}   # expected: (type, request) -> check
         self.events: list[Any] = []                     # expected: (subscription key, details, payload)
-        self.ended: set[int] = set()
+        # Progressive calls whose last CALL has not been sent: whether they have an answer to come.
+        self.streams: dict[int, bool] = {}
 
     def next_request(self) -> int:
         self.last_request += 1
@@ -77,12 +91,17 @@ class Publication:
     def is_restricted(self) -> bool:
         return self.exclude is not None or self.eligible is not None
 
-    def admits(self, session_id: int) -> bool:
+    def admits(self, member: Member) -> bool:
         return (
-            session_id != self.publisher
-            and (self.exclude is None or session_id not in self.exclude)
-            and (self.eligible is None or session_id in self.eligible)
+            member.client.session_id != self.publisher
+            and not (self.exclude and member.names[self.exclude[0]] in self.exclude[1])
+            and not (self.eligible and member.names[self.eligible[0]] not in self.eligible[1])
         )
+
+    def options(self) -> dict[str, Any]:
+        """The options that say who gets it."""
+        receivers = (('exclude', self.exclude), ('eligible', self.eligible))
+        return {f'{option}{kind[0]}': kind[1] for option, kind in receivers if kind is not None}
 
 
 class Sessions(RuleBasedStateMachine):
@@ -93,6 +112,7 @@ class Sessions(RuleBasedStateMachine):
         self.retained: dict[str, list[Publication]] = {}
         self.published = 0
         self.errors: list[Any] = []
+        self.sessions: list[Any] = []
 
     def run(self, coroutine: Any) -> Any:
         async def bounded() -> Any:
@@ -124,11 +144,45 @@ class Sessions(RuleBasedStateMachine):
             await self.gate.wait()
             return value
 
+        @routes.route('stubborn')
+        async def be_stubborn(value: Any) -> Any:
+            try:
+                await self.gate.wait()
+            except asyncio.CancelledError:
+                # On Python 3.11, whose tasks begin later, it is cancelled before it can be stubborn.
+                pass
+            return value
+
+        @routes.route('slow')
+        async def take_turns(value: Any) -> Any:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            return value
+
+        @routes.route('count')
+        async def count(value: Any) -> Any:
+            for number in range(3):
+                yield wamp.RPCProgressReport((number,))
+                await asyncio.sleep(0)
+            yield value
+
+        @routes.route('sum')
+        async def add_up(request: Any) -> Any:
+            return sum([part.args[0] async for part in request.inputs])
+
         @routes.route('fail')
         async def fail(value: Any) -> Any:
             return wamp.RPCErrorResult('com.example.no', args=(value,))
 
         app.add_rpc_routes(routes)
+        joined = itertools.count()
+
+        async def name(session: Any) -> Any:
+            number = next(joined)
+            self.sessions.append(session)
+            return wamp.AuthenticatedAs(f'user{number}', auth_role=('even', 'odd')[number % 2])
+
+        app.add_transport_authenticator(name)
 
         async def serve() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.errors.append(context))
@@ -149,13 +203,13 @@ class Sessions(RuleBasedStateMachine):
     def join(self, is_native: bool) -> None:
         async def join() -> Any:
             if is_native:
-                return await self.served.join()
-            pair = Pair()
-            pair.serving = asyncio.create_task(self.app.handle_connection(pair))
-            await pair.hello()
-            return pair
+                client = await self.served.connect()
+            else:
+                client = Pair()
+                client.serving = asyncio.create_task(self.app.handle_connection(client))
+            return Member(client, await client.hello())
 
-        self.members.append(Member(self.run(join())))
+        self.members.append(self.run(join()))
 
     @precondition(lambda self: self.members)
     @rule(place=st.integers(0, MEMBERS), steps=st.lists(STEPS, min_size=1, max_size=6))
@@ -168,9 +222,9 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(topic=TOPICS, retain=st.booleans(), exclude=SOMEBODY)
     def publish_from_server(self, topic: str, retain: bool, exclude: Any) -> None:
-        exclude = self.ids(exclude)
-        payload = self.expect_events(topic, Publication(self.published, None, exclude, None), retain)
-        self.run(self.app.publish(topic, (payload,), retain=retain, exclude=exclude))
+        publication = Publication(self.published, None, self.named(exclude), None)
+        payload = self.expect_events(topic, publication, retain)
+        self.run(self.app.publish(topic, (payload,), retain=retain, **publication.options()))
         self.settle()
 
     @rule()
@@ -189,7 +243,7 @@ class Sessions(RuleBasedStateMachine):
     def lift_gate(self) -> None:
         for member in self.members:
             for key, (kind, value) in member.answers.items():
-                if kind == 'waiting':
+                if kind in ('waiting', 'stubborn'):
                     member.answers[key] = 'result', value
         self.gate.set()
 
@@ -228,10 +282,12 @@ class Sessions(RuleBasedStateMachine):
 
     # One message each, and what it leads to
 
-    def ids(self, places: Any) -> list[int] | None:
-        if places is None:
+    def named(self, somebody: Any) -> tuple[str, list[Any]] | None:
+        """What members are named by, and the names of those there are."""
+        if somebody is None:
             return None
-        return [self.members[place].client.session_id for place in places if place < len(self.members)]
+        kind, places = somebody
+        return kind, [self.members[place].names[kind] for place in sorted(places) if place < len(self.members)]
 
     def subscribe(self, member: Member, key: tuple[str, str], get_retained: bool) -> Any:
         request = member.next_request()
@@ -250,7 +306,7 @@ class Sessions(RuleBasedStateMachine):
         if not matches(*key, uri):
             return
         for publication in reversed(publications):
-            if publication.admits(member.client.session_id):
+            if publication.admits(member):
                 details = {'retained': True} | ({} if key[1] == 'exact' else {'topic': uri})
                 member.events.append((key, details, publication.payload))
                 break
@@ -263,6 +319,10 @@ class Sessions(RuleBasedStateMachine):
             member.answers[34, request] = 'error', 'wamp.error.no_such_subscription'
             return [34, request, BARRIER - 1]
         member.answers[34, request] = 'unsubscribed', None
+        # An earlier SUBSCRIBE of the same burst speaks of this subscription, and not of one that comes after it.
+        for earlier, answer in member.answers.items():
+            if answer == ('subscribed', known[place]):
+                member.answers[earlier] = 'subscribed', None
         return [34, request, member.subscriptions.pop(known[place])]
 
     def publish(
@@ -271,11 +331,8 @@ class Sessions(RuleBasedStateMachine):
         request = member.next_request()
         options: dict[str, Any] = {'acknowledge': acknowledge, 'exclude_me': exclude_me, 'retain': retain}
         publisher = member.client.session_id if exclude_me else None
-        publication = Publication(self.published, publisher, self.ids(exclude), self.ids(eligible))
-        if publication.exclude is not None:
-            options['exclude'] = publication.exclude
-        if publication.eligible is not None:
-            options['eligible'] = publication.eligible
+        publication = Publication(self.published, publisher, self.named(exclude), self.named(eligible))
+        options |= publication.options()
         if 'no' not in topic:
             self.expect_events(topic, publication, retain)
             answer = 'published', None
@@ -288,7 +345,7 @@ class Sessions(RuleBasedStateMachine):
     def expect_events(self, topic: str, publication: Publication, retain: bool) -> int:
         self.published += 1
         for member in self.members:
-            if publication.admits(member.client.session_id):
+            if publication.admits(member):
                 member.events += [
                     (key, {} if key[1] == 'exact' else {'topic': topic}, publication.payload)
                     for key in member.subscriptions
@@ -309,11 +366,53 @@ class Sessions(RuleBasedStateMachine):
         request = member.next_request()
         member.answers[48, request] = {
             'echo': ('result', request),
+            'slow': ('result', request),
+            'count': ('reports', [0, 1, 2, request]),
             'wait': ('waiting', request),
+            'stubborn': ('stubborn', request),
             'fail': ('error', 'com.example.no'),
             'missing': ('error', 'wamp.error.no_such_procedure'),
         }[procedure]
-        return [48, request, {}, procedure, [request]]
+        return [48, request, {'receive_progress': procedure == 'count'}, procedure, [request]]
+
+    def stream(self, member: Member, place: int, is_last: bool) -> Any:
+        """Begin a progressive call, or go on with one."""
+        known = sorted(member.streams)
+        if place < len(known):
+            request = known[place]
+        else:
+            request, is_last = member.next_request(), False
+            member.streams[request] = True
+            member.answers[48, request] = 'stream', 0
+        # What is sent to a call that has been answered is of no effect.
+        if member.streams[request]:
+            _, total = member.answers[48, request]
+            member.answers[48, request] = 'result' if is_last else 'stream', total + request
+        if is_last:
+            del member.streams[request]
+        return [48, request, {'progress': not is_last}, 'sum', [request]]
+
+    def cancel(self, member: Member, place: int, mode: str) -> Any:
+        known = [key for key, (kind, _) in member.answers.items() if kind in UNTIL_CANCELLED]
+        if place >= len(known):
+            return [49, BARRIER - 1, {'mode': mode}]
+        kind, value = member.answers[known[place]]
+        request = known[place][1]
+        if kind == 'stream':
+            member.streams[request] = False
+        if kind == 'stubborn' and mode == 'kill':
+            member.answers[48, request] = 'either', value
+        else:
+            member.answers[48, request] = 'error', 'wamp.error.canceled'
+        return [49, request, {'mode': mode}]
+
+    def register(self, member: Member, is_new: bool) -> Any:
+        request = member.next_request()
+        if is_new:
+            member.answers[64, request] = 'error', 'wamp.error.feature_not_supported'
+            return [64, request, {}, 'own']
+        member.answers[66, request] = 'error', 'wamp.error.no_such_registration'
+        return [66, request, BARRIER - 1]
 
     # What was heard
 
@@ -321,12 +420,22 @@ class Sessions(RuleBasedStateMachine):
         """Compare what every client has heard with what it should have."""
         for member in self.members:
             heard = self.run(self.listen(member))
-            for message in heard:
-                if message[0] != 36:
-                    self.check_answer(member, message)
+            self.check_answers(member, heard)
             self.check_events(member, [message for message in heard if message[0] == 36])
-            assert all(check[0] == 'waiting' for check in member.answers.values()), member.answers
+            # Calls that take their time, and those that are cancelled, are answered some turns later.
+            for _ in range(SETTLING):
+                if all(kind in UNTIL_CANCELLED for kind, _ in member.answers.values()):
+                    break
+                late = self.run(self.listen(member))
+                assert all(message[0] != 36 for message in late), late
+                self.check_answers(member, late)
+            assert all(kind in UNTIL_CANCELLED for kind, _ in member.answers.values()), member.answers
         assert self.errors == []
+
+    def check_answers(self, member: Member, heard: list[Any]) -> None:
+        for message in heard:
+            if message[0] != 36:
+                self.check_answer(member, message)
 
     async def listen(self, member: Member) -> list[Any]:
         heard = [await member.client.ask(34, BARRIER, BARRIER)]
@@ -337,8 +446,16 @@ class Sessions(RuleBasedStateMachine):
     def check_answer(self, member: Member, message: Any) -> None:
         code = message[0]
         request_type = message[1] if code == 8 else {17: 16, 33: 32, 35: 34, 50: 48}[code]
-        kind, value = member.answers.pop((request_type, message[2] if code == 8 else message[1]))
-        if kind == 'error':
+        key = request_type, message[2] if code == 8 else message[1]
+        kind, value = member.answers.pop(key)
+        if kind == 'reports':
+            assert (code, list(message[3])) == (50, [value.pop(0)]), message
+            assert message[2] == ({'progress': True} if value else {})
+            if value:
+                member.answers[key] = kind, value
+        elif kind == 'either':
+            assert code == 50 and list(message[3]) == [value] or message[4] == 'wamp.error.canceled', message
+        elif kind == 'error':
             assert (code, message[4]) == (8, value), message
         elif kind == 'subscribed':
             assert code == 33, message
@@ -377,8 +494,25 @@ class Sessions(RuleBasedStateMachine):
             assert not self.app._active_sessions
             assert len(self.app._default_realm.topics) == 0
             assert not self.served.connections and not self.served.tasks
+            self.check_what_is_left()
         self.runner.close()
         assert self.errors == []
+
+    def check_what_is_left(self) -> None:
+        """Sessions that have ended hold nothing: no calls, no ids of calls, no events to be sent, no subscriptions;
+        and nobody holds them.
+        """
+        assert len(self.sessions) >= 3
+        for session in self.sessions:
+            tables = [one for one in gc.get_referents(session) if isinstance(one, dict | deque)]
+            assert not [table for table in tables if table and table is not session.__dict__]
+        remembered = [weakref.ref(session) for session in self.sessions]
+        self.sessions.clear()
+        self.members.clear()
+        self.served.clients.clear()
+        del session, tables
+        gc.collect()
+        assert not [session for one in remembered if (session := one()) is not None]
 
 
 TestSessions = Sessions.TestCase

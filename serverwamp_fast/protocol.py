@@ -102,12 +102,13 @@ def generate_global_id() -> int:
     return global_id()
 
 
-# Requests. `from_msg_data` takes a message's elements behind its code, and raises WAMPMsgParseError where the
-# message check does.
+# Requests. `from_msg_data` raises where the message check does.
 
 
 @dataclass(frozen=True)
 class WAMPHelloRequest:
+    """[HELLO, Realm|uri, Details|dict] (WAMP BP, "HELLO")."""
+
     msg_type: ClassVar[WAMPMsgType] = WAMPMsgType.HELLO
 
     realm_uri: str
@@ -115,12 +116,15 @@ class WAMPHelloRequest:
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, realm_uri, details, *_ = check((cls.msg_type, *msg_data))
         return cls(realm_uri=realm_uri, details=details)
 
 
 @dataclass(frozen=True)
 class WAMPAbortRequest:
+    """[ABORT, Details|dict, Reason|uri] (WAMP BP, "ABORT")."""
+
     msg_type: ClassVar[WAMPMsgType] = WAMPMsgType.ABORT
 
     reason_uri: str
@@ -128,12 +132,15 @@ class WAMPAbortRequest:
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, details, reason_uri, *_ = check((cls.msg_type, *msg_data))
         return cls(reason_uri=reason_uri, details=details)
 
 
 @dataclass(frozen=True)
 class WAMPAuthenticateRequest:
+    """[AUTHENTICATE, Signature|string, Extra|dict] (WAMP AP, "AUTHENTICATE")."""
+
     msg_type: ClassVar[WAMPMsgType] = WAMPMsgType.AUTHENTICATE
 
     signature: str
@@ -141,12 +148,15 @@ class WAMPAuthenticateRequest:
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, signature, extra, *_ = check((cls.msg_type, *msg_data))
         return cls(signature=signature, extra=extra)
 
 
 @dataclass(frozen=True)
 class WAMPGoodbyeRequest:
+    """[GOODBYE, Details|dict, Reason|uri] (WAMP BP, "GOODBYE")."""
+
     msg_type: ClassVar[WAMPMsgType] = WAMPMsgType.GOODBYE
 
     reason_uri: str
@@ -154,6 +164,7 @@ class WAMPGoodbyeRequest:
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, details, reason_uri, *_ = check((cls.msg_type, *msg_data))
         return cls(reason_uri=reason_uri, details=details)
 
@@ -169,6 +180,8 @@ class WAMPRequest:
 
 @dataclass(frozen=True)
 class WAMPPublishRequest(WAMPRequest):
+    """[PUBLISH, Request|id, Options|dict, Topic|uri, Arguments|list, ArgumentsKw|dict] (WAMP BP, "PUBLISH")."""
+
     msg_type = WAMPMsgType.PUBLISH
 
     options: Mapping[str, Any]
@@ -178,12 +191,15 @@ class WAMPPublishRequest(WAMPRequest):
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, request_id, options, topic, *payload = check((cls.msg_type, *msg_data))
         return cls(request_id, options, topic, *payload[:2])
 
 
 @dataclass(frozen=True)
 class WAMPSubscribeRequest(WAMPRequest):
+    """[SUBSCRIBE, Request|id, Options|dict, Topic|uri] (WAMP BP, "SUBSCRIBE")."""
+
     msg_type = WAMPMsgType.SUBSCRIBE
 
     topic: str
@@ -191,24 +207,30 @@ class WAMPSubscribeRequest(WAMPRequest):
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, request_id, options, topic, *_ = check((cls.msg_type, *msg_data))
         return cls(request_id, topic=topic, options=options)
 
 
 @dataclass(frozen=True)
 class WAMPUnsubscribeRequest(WAMPRequest):
+    """[UNSUBSCRIBE, Request|id, SUBSCRIBED.Subscription|id] (WAMP BP, "UNSUBSCRIBE")."""
+
     msg_type = WAMPMsgType.UNSUBSCRIBE
 
     subscription: int
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, request_id, subscription, *_ = check((cls.msg_type, *msg_data))
         return cls(request_id, subscription)
 
 
 @dataclass(frozen=True)
 class WAMPRPCRequest(WAMPRequest):
+    """[CALL, Request|id, Options|dict, Procedure|uri, Arguments|list, ArgumentsKw|dict] (WAMP BP, "CALL")."""
+
     msg_type = WAMPMsgType.CALL
 
     options: Mapping[str, Any]
@@ -218,13 +240,14 @@ class WAMPRPCRequest(WAMPRequest):
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, request_id, options, uri, *payload = check((cls.msg_type, *msg_data))
         return cls(request_id, options, uri, *payload[:2])
 
 
 @dataclass(frozen=True)
 class WAMPCancelRequest(WAMPRequest):
-    """`request_id` is that of the CALL which is to be cancelled."""
+    """[CANCEL, CALL.Request|id, Options|dict] (WAMP AP, "CANCEL"). `request_id` is that of the CALL."""
 
     msg_type = WAMPMsgType.CANCEL
 
@@ -232,12 +255,15 @@ class WAMPCancelRequest(WAMPRequest):
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, request_id, options, *_ = check((cls.msg_type, *msg_data))
         return cls(request_id, options)
 
 
 @dataclass(frozen=True)
 class WAMPRegisterRequest(WAMPRequest):
+    """[REGISTER, Request|id, Options|dict, Procedure|uri] (WAMP BP, "REGISTER")."""
+
     msg_type = WAMPMsgType.REGISTER
 
     options: Mapping[str, Any]
@@ -245,18 +271,22 @@ class WAMPRegisterRequest(WAMPRequest):
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, request_id, options, uri, *_ = check((cls.msg_type, *msg_data))
         return cls(request_id, options, uri)
 
 
 @dataclass(frozen=True)
 class WAMPUnregisterRequest(WAMPRequest):
+    """[UNREGISTER, Request|id, REGISTERED.Registration|id] (WAMP BP, "UNREGISTER")."""
+
     msg_type = WAMPMsgType.UNREGISTER
 
     registration: int
 
     @classmethod
     def from_msg_data(cls, msg_data: Sequence[Any]) -> Self:
+        """Return the request of a message's elements behind the code. Raises WAMPMsgParseError."""
         _, request_id, registration, *_ = check((cls.msg_type, *msg_data))
         return cls(request_id, registration)
 
@@ -301,12 +331,16 @@ def wamp_request_from_msg(msg: Sequence[Any]) -> WAMPInboundRequest:
 
 @dataclass(frozen=True)
 class WAMPSubscribeResponse(WAMPRequest):
+    """What SUBSCRIBED says of a `request`: the id of the subscription (WAMP BP, "SUBSCRIBED")."""
+
     request: WAMPSubscribeRequest
     subscription: int
 
 
 @dataclass(frozen=True)
 class WAMPSubscribeErrorResponse:
+    """What the ERROR for a SUBSCRIBE says (WAMP BP, "Subscribe ERROR")."""
+
     request: WAMPSubscribeRequest
     uri: str
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -314,6 +348,8 @@ class WAMPSubscribeErrorResponse:
 
 @dataclass(frozen=True)
 class WAMPUnsubscribeErrorResponse:
+    """What the ERROR for an UNSUBSCRIBE says (WAMP BP, "Unsubscribe ERROR")."""
+
     request: WAMPUnsubscribeRequest
     uri: str
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -321,6 +357,8 @@ class WAMPUnsubscribeErrorResponse:
 
 @dataclass(frozen=True)
 class WAMPRPCResponse:
+    """What the RESULT of a call says (WAMP BP, "RESULT")."""
+
     request: WAMPRPCRequest
     details: Mapping[str, Any] = field(default_factory=dict)
     args: Sequence[Any] = ()
@@ -329,6 +367,8 @@ class WAMPRPCResponse:
 
 @dataclass(frozen=True)
 class WAMPRPCErrorResponse:
+    """What the ERROR for a call says (WAMP BP, "Call ERROR")."""
+
     request: WAMPRPCRequest
     uri: str
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -338,6 +378,8 @@ class WAMPRPCErrorResponse:
 
 @dataclass(frozen=True)
 class WAMPEvent:
+    """What an EVENT says: the id of its publication, details and payload (WAMP BP, "EVENT")."""
+
     publication: int = field(default_factory=generate_global_id)
     details: Mapping[str, Any] = field(default_factory=dict)
     args: Sequence[Any] = ()
@@ -364,6 +406,9 @@ def call_result_response_msg(
     kwargs: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> Message:
+    """Return [RESULT, CALL.Request|id, Details|dict, Arguments|list, ArgumentsKw|dict] (WAMP BP, "RESULT"), as a
+    progressive result with `progress` (WAMP AP, "Progressive Call Results"). Of the payload it has what there is.
+    """
     details = {'progress': True} if progress else {}
     return _with_payload(
         WAMPMsgType.CALL_RESULT, request.request_id, details, args=args, kwargs=kwargs
@@ -376,23 +421,30 @@ def call_error_response_msg(
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
 ) -> Message:
+    """Return [ERROR, CALL, CALL.Request|id, Details|dict, Error|uri, Arguments|list, ArgumentsKw|dict] (WAMP BP, "Call
+    ERROR"), with as much of the payload as there is.
+    """
     header: Message = WAMPMsgType.ERROR, WAMPMsgType.CALL, request.request_id, {}, error_uri
     return _with_payload(*header, args=args, kwargs=kwargs)
 
 
 def subscribed_response_msg(request: WAMPSubscribeRequest, subscription_id: int) -> Message:
+    """Return [SUBSCRIBED, SUBSCRIBE.Request|id, Subscription|id] (WAMP BP, "SUBSCRIBED")."""
     return WAMPMsgType.SUBSCRIBED, request.request_id, subscription_id
 
 
 def subscribe_error_response_msg(request: WAMPSubscribeRequest, error_uri: str) -> Message:
+    """Return [ERROR, SUBSCRIBE, SUBSCRIBE.Request|id, Details|dict, Error|uri] (WAMP BP, "Subscribe ERROR")."""
     return WAMPMsgType.ERROR, WAMPMsgType.SUBSCRIBE, request.request_id, {}, error_uri
 
 
 def unsubscribe_error_response_msg(request: WAMPUnsubscribeRequest, error_uri: str) -> Message:
+    """Return [ERROR, UNSUBSCRIBE, UNSUBSCRIBE.Request|id, Details|dict, Error|uri] (WAMP BP, "Unsubscribe ERROR")."""
     return WAMPMsgType.ERROR, WAMPMsgType.UNSUBSCRIBE, request.request_id, {}, error_uri
 
 
 def unsubscribed_response_msg(request: WAMPUnsubscribeRequest) -> Message:
+    """Return [UNSUBSCRIBED, UNSUBSCRIBE.Request|id] (WAMP BP, "UNSUBSCRIBED")."""
     return WAMPMsgType.UNSUBSCRIBED, request.request_id
 
 
@@ -409,6 +461,12 @@ def event_msg(
     trust_level: int | None = None,
     specific_topic: str | None = None,
 ) -> Message:
+    """Return [EVENT, SUBSCRIBED.Subscription|id, PUBLISHED.Publication|id, Details|dict, Arguments|list,
+    ArgumentsKw|dict] (WAMP BP, "EVENT"), with as much of the payload as there is.
+
+    `specific_topic` is the topic that was published to, for subscriptions by pattern (WAMP AP, "Pattern-based
+    Subscription"), and `trust_level` the publisher's (WAMP AP, "Publication Trust Levels").
+    """
     details: dict[str, Any] = {}
     if trust_level is not None:
         details['trustlevel'] = trust_level
@@ -434,20 +492,26 @@ def welcome_msg(
 
 
 def abort_msg(reason_uri: str, message: str | None = None) -> Message:
+    """Return [ABORT, Details|dict, Reason|uri], with the `message` in the details (WAMP BP, "ABORT")."""
     return WAMPMsgType.ABORT, {'message': message} if message else {}, reason_uri
 
 
 def goodbye_msg(
     reason_uri: str = 'wamp.close.goodbye_and_out', message: str | None = None
 ) -> Message:
+    """Return [GOODBYE, Details|dict, Reason|uri], with the `message` in the details (WAMP BP, "GOODBYE")."""
     return WAMPMsgType.GOODBYE, {'message': message} if message else {}, reason_uri
 
 
 def ticket_challenge_msg() -> Message:
+    """Return [CHALLENGE, "ticket", Extra|dict] (WAMP AP, "Ticket-based Authentication")."""
     return WAMPMsgType.CHALLENGE, 'ticket', {}
 
 
 def cra_challenge_msg(challenge_string: str) -> Message:
+    """Return [CHALLENGE, "wampcra", Extra|dict] for the text to be signed (WAMP AP, "Challenge Response
+    Authentication").
+    """
     return WAMPMsgType.CHALLENGE, 'wampcra', {'challenge': challenge_string}
 
 

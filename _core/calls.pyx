@@ -249,6 +249,14 @@ cdef class Call(Steps):
         """Whether the caller asked for progressive results (WAMP AP, "Progressive Call Results")."""
         return self.stage != CALL_GIVEN_UP and self.options.get('receive_progress') is True
 
+    @property
+    def is_orphaned(self):
+        """Whether the caller's session is over, so that there will never again be anybody to tell something."""
+        cdef SessionCore session = self.session
+        if session.state == STATE_ENDED or session.state == STATE_CLOSING and not session.is_set_aside:
+            return True
+        return session.outlet is not None and not session.outlet.is_connected()
+
     def answer(self, value):
         """Send what the procedure ended with as RESULT or ERROR; returns what report() returns. Doesn't raise."""
         return None if self.stage == CALL_GIVEN_UP else self.answer_value(value)

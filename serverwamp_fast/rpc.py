@@ -252,6 +252,9 @@ async def stream_results(call: Call, results: AsyncIterator[Any]) -> RPCErrorRes
                 await sent(call.answer(value))
                 return None
             if not call.wants_progress:
+                if call.is_orphaned:
+                    # Nobody will ask for the result either, and such a stream may have no end.
+                    return RPCErrorResult()
                 continue
             try:
                 await sent(call.report(value.args, value.kwargs))

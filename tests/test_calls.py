@@ -8,7 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from calling import RUNTIME_ERROR, answers, make_call, raise_at_once, raise_late, return_something
+from calling import (
+    RUNTIME_ERROR,
+    answers,
+    call_in,
+    make_call,
+    raise_at_once,
+    raise_late,
+    return_something,
+)
 from doubles import RecordingConnection, open_session
 from signatures import drive
 
@@ -449,6 +457,21 @@ def test_report_and_its_properties() -> None:
     drive(call.report(None, {'a': 2}))
     progress = [50, 1, {'progress': True}]
     assert connection.sent == [[*progress, (1,)], [*progress, (), {'a': 2}]]
+    call.close()
+
+
+def test_whether_the_session_is_over() -> None:
+    session = open_session()
+    call = call_in(session, return_something)
+    assert not call.is_orphaned
+    # What the application has closed by hand still sends.
+    session.is_open = False
+    assert not call.is_orphaned
+    session.is_open = True
+    session.mark_closing()
+    assert call.is_orphaned
+    session.mark_ended()
+    assert call.is_orphaned
     call.close()
 
 

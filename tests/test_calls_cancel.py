@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from talking import (
     SETTINGS,
@@ -83,6 +84,16 @@ class Procedures:
                 await self.gate.wait()
                 yield RPCProgressReport(('second',))
                 yield 'result'
+            finally:
+                self.note('stream closed')
+
+        @routes.route('endless')
+        async def endless() -> Any:
+            try:
+                while True:
+                    self.begun.set()
+                    yield RPCProgressReport(('still here',))
+                    await anyio.lowlevel.checkpoint()
             finally:
                 self.note('stream closed')
 
@@ -212,6 +223,51 @@ def test_streams(setting: Setting, path: Any, mode: str) -> None:
             await procedures.all_done()
             assert procedures.ended == ['stream closed']
             await hear_nothing_more(talk)
+
+    setting.run(main)
+
+
+@in_every_setting
+@on_every_path
+@pytest.mark.parametrize('options', [{}, {'receive_progress': True}])
+@pytest.mark.parametrize('is_skipped', [False, True])
+def test_streams_end_with_the_session(
+    setting: Setting, path: Any, options: Any, is_skipped: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether their reports were asked for or not; until then one that is skipped goes on."""
+
+    async def main(setting: Setting) -> None:
+        procedures = Procedures()
+        async with setting.join(procedures.routes, path) as talk:
+            await talk.tell(48, 1, options, 'endless')
+            await procedures.begun.wait()
+            if is_skipped:
+                await talk.tell(49, 1, {'mode': 'skip'})
+                while (heard := await hear(talk)) != CANCELED:
+                    assert heard == [50, 1, {'progress': True}, ['still here']]
+                await hear_nothing_more(talk)
+                assert procedures.ended == []
+            await talk.leave()
+            await procedures.all_done()
+            assert procedures.ended == ['stream closed']
+
+    setting.run(main)
+    assert not [record for record in caplog.records if record.levelname == 'ERROR']
+
+
+@pytest.mark.parametrize('setting', SETTINGS[:3], ids=lambda setting: setting.name)
+@on_every_path
+def test_a_stream_that_holds_up_the_end_of_its_session(setting: Setting, path: Any) -> None:
+    """On the native server that is noticed all the same; others don't read before the stream has ended."""
+
+    async def main(setting: Setting) -> None:
+        procedures = Procedures()
+        async with setting.join(procedures.routes, path, synchronize_requests=True) as talk:
+            await talk.tell(48, 1, {}, 'endless')
+            await procedures.begun.wait()
+            await talk.leave()
+            await procedures.all_done()
+            assert procedures.ended == ['stream closed']
 
     setting.run(main)
 

@@ -41,6 +41,10 @@ class Call(Steps):
         """Whether the caller asked for progressive results (WAMP AP, "Progressive Call Results")."""
 
     @property
+    def is_orphaned(self) -> bool:
+        """Whether the caller's session is over, so that nothing can be sent to it any more."""
+
+    @property
     def has_timeout(self) -> bool:
         """Whether the caller set a timeout (WAMP AP, "Call Timeouts")."""
 

@@ -112,7 +112,9 @@ cdef class CallPlan:
         if kwargs:
             found = PyDict_GetItem(<dict> kwargs, parameter.name)
             if found is not NULL:
-                return parameter.convert(<object> found)
+                # Held on to: converting runs code of the user's, which may change the dict.
+                value = <object> found
+                return parameter.convert(value)
         if parameter.has_default:
             return parameter.default
         raise InvalidArgumentError(f'Argument {parameter.name} required.')
@@ -127,7 +129,8 @@ cdef class CallPlan:
         if factories:
             factory = PyDict_GetItem(factories, parameter.name)
             if factory is not NULL:
-                return (<object> factory)()
+                make = <object> factory
+                return make()
         return EMPTY
 
     cdef bint is_served(self, dict factories) except -1:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from isolated import run_isolated
 from serverwamp.rpc import RPCErrorResult as TheirErrorResult
 from serverwamp.rpc import RPCRequest as TheirRequest
 from serverwamp.rpc import RPCRouter as TheirRouter
@@ -234,6 +235,37 @@ def test_the_reason_is_kept_as_the_cause() -> None:
         if procedure is variable:
             cause = cause.__cause__
         assert isinstance(cause, ValueError)
+
+
+def test_a_conversion_that_empties_the_arguments() -> None:
+    run_isolated(
+        """
+        from calling import make_call
+        from doubles import RecordingConnection
+        from signatures import drive
+
+        class Emptying(type):
+            def __instancecheck__(self, value):
+                # If nobody else holds the value, others take its place.
+                del value
+                kwargs.clear()
+                others.extend(bytes([number]) * 100 for number in range(100))
+                return False
+
+        class Text(metaclass=Emptying):
+            def __init__(self, value):
+                self.value = value.decode()
+
+        async def procedure(text: Text):
+            return text.value
+
+        others = []
+        kwargs = {'text': b'-'.join([b'part'] * 20)}
+        connection = RecordingConnection()
+        drive(make_call(procedure, connection, kwargs=kwargs))
+        assert connection.sent == [[50, 1, {}, ('-'.join(['part'] * 20),)]], connection.sent
+        """
+    )
 
 
 # ---- Things that are no plain functions ----------------------------------------------------------

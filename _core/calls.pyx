@@ -315,17 +315,8 @@ cdef class Call(Steps):
             self.inputs.end()
             # Of a session that has ended no CALL is looked at any more.
             if not self.has_all_inputs and session.state != STATE_ENDED:
-                self.abandon_inputs()
+                abandon_inputs(session, self.request_id)
         return 0
-
-    def abandon_inputs(self):
-        """Remember to drop the CALLs that the caller sent before it saw the answer, the last one included."""
-        cdef SessionCore session = self.session
-        if session.abandoned is None:
-            session.abandoned = {}
-        session.abandoned[self.request_id] = None
-        if len(session.abandoned) > ABANDONED_LIMIT:
-            del session.abandoned[next(iter(session.abandoned))]
 
     cdef int hold(self, object cancel) except -1:
         """The call's task has not ended yet; `cancel` cancels it."""
@@ -460,6 +451,27 @@ cdef bint is_progressive(object message) except -1:
     return message[2].get('progress') is True
 
 
+cdef int abandon_inputs(SessionCore session, object request_id) except -1:
+    """Remember to drop the CALLs that the caller sends before it sees the call's answer, the last one included."""
+    if session.abandoned is None:
+        session.abandoned = {}
+    session.abandoned[request_id] = None
+    if len(session.abandoned) > ABANDONED_LIMIT:
+        del session.abandoned[next(iter(session.abandoned))]
+    return 0
+
+
+cdef bint is_abandoned(SessionCore session, object request_id, bint is_last) except -1:
+    """Return whether a CALL is one that abandon_inputs() spoke of; behind the last one the id is free."""
+    if session.abandoned is None or request_id not in session.abandoned:
+        return False
+    if is_last:
+        del session.abandoned[request_id]
+        if not session.abandoned:
+            session.abandoned = None
+    return True
+
+
 cdef object continue_call(SessionCore session, object message):
     """Take a CALL that belongs to one before; return None or an awaitable for room, or NEW_CALL if it doesn't."""
     cdef Call call
@@ -476,13 +488,7 @@ cdef object continue_call(SessionCore session, object message):
             return None
         return call.inputs.put(
             message[4] if len(message) > 4 else (), message[5] if len(message) > 5 else None, is_last)
-    if session.abandoned is None or message[1] not in session.abandoned:
-        return NEW_CALL
-    if is_last:
-        del session.abandoned[message[1]]
-        if not session.abandoned:
-            session.abandoned = None
-    return None
+    return None if is_abandoned(session, message[1], is_last) else NEW_CALL
 
 
 cdef object cancel_call(SessionCore session, object message):

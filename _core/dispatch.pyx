@@ -7,7 +7,8 @@ coroutine to be started as a task, or an `InOrder` that must end before the next
 
 from .broker cimport BrokerCore
 from .calls cimport (
-    NEW_CALL, Call, CallRules, cancel_call, continue_call, is_progressive, new_call, new_own_call,
+    NEW_CALL, Call, CallRules, abandon_inputs, cancel_call, continue_call, is_abandoned, is_progressive, new_call,
+    new_own_call,
 )
 from .messages cimport (
     CALL, ERROR, GOODBYE, PUBLISH, REGISTER, UNREGISTER, check_message, check_message_strictly,
@@ -66,7 +67,7 @@ cdef object receive_message(SessionCore session, object message):
     # Checked: a session that was never attached has None here.
     cdef Dispatch dispatch = <Dispatch?> session.dispatch
     cdef int code, action
-    cdef bint is_repeated = False
+    cdef bint is_repeated = False, is_last
     cdef object work
     try:
         message = check_message_strictly(message) if dispatch.strict_uris else check_message(message)
@@ -82,9 +83,14 @@ cdef object receive_message(SessionCore session, object message):
             raise
         if dispatch.strict_ids and is_numbered(error.request_type):
             is_repeated = take_request_id(session, error.request_type, error.request_id, message[2])
-        if error.request_type == CALL and (is_repeated or takes_inputs(session, error.request_id)):
-            # It continues a progressive call, which has its own answer.
-            return None
+        if error.request_type == CALL:
+            is_last = dispatch.open_inputs is None or not is_progressive(message)
+            if is_abandoned(session, error.request_id, is_last) or is_repeated \
+                    or takes_inputs(session, error.request_id):
+                # It continues a progressive call, which has its own answer.
+                return None
+            if not is_last:
+                abandon_inputs(session, error.request_id)
         if error.request_type == PUBLISH and not is_acknowledged(message):
             return None
         return in_order(session.emit_error(

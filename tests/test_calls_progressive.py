@@ -150,6 +150,27 @@ def test_procedures_that_take_no_inputs(setting: Setting) -> None:
 
 @in_every_setting
 @on_every_path
+def test_a_call_without_a_valid_uri_is_answered_once(setting: Setting, path: Any) -> None:
+    async def main(setting: Setting) -> None:
+        procedures = Procedures()
+        async with setting.join(procedures.routes, path) as talk:
+            for _ in range(2):
+                heard = await say(talk, 48, 1, MORE, 'a b', [1])
+                assert heard[:5] == [8, 48, 1, {}, 'wamp.error.invalid_uri']
+                await talk.tell(48, 1, MORE, 'a b', [2])
+                await hear_nothing_more(talk)
+                await talk.tell(48, 1, {}, 'a b', [3])
+                await hear_nothing_more(talk)
+                # Now the id is free.
+            heard = await say(talk, 48, 1, {}, 'a b', [1])
+            assert heard[:5] == [8, 48, 1, {}, 'wamp.error.invalid_uri']
+            assert await say(talk, 48, 1, {}, 'echo', [4]) == [50, 1, {}, [4]]
+
+    setting.run(main)
+
+
+@in_every_setting
+@on_every_path
 def test_not_with_synchronized_requests(setting: Setting, path: Any) -> None:
     async def main(setting: Setting) -> None:
         procedures = Procedures()

@@ -68,6 +68,8 @@ cdef object NEW_CALL            # what continue_call() returns if it is none
 
 cdef Call new_call(SessionCore session, CallRules rules, object message)
 cdef Call new_own_call(SessionCore session, object delegate, object message)
+cdef int abandon_inputs(SessionCore session, object request_id) except -1
+cdef bint is_abandoned(SessionCore session, object request_id, bint is_last) except -1
 cdef object continue_call(SessionCore session, object message)
 cdef object cancel_call(SessionCore session, object message)
 cdef bint is_progressive(object message) except -1

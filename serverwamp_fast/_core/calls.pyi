@@ -57,9 +57,6 @@ class Call(Steps):
     def drops(self, is_final: bool) -> bool:
         """Whether a RESULT or ERROR that is sent for this call by other means must not leave."""
 
-    def abandon_inputs(self) -> None:
-        """Remember to drop the CALLs of a progressive call that come after its end."""
-
     def answer(self, value: Any) -> Awaitable[None] | None:
         """Send what the procedure ended with as RESULT or ERROR: None when it is on its way, else an awaitable."""
 

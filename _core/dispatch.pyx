@@ -41,7 +41,8 @@ cdef class Dispatch:
     - support: the AsyncSupport, for the timers of calls; without one, their timeouts are not kept
     - open_inputs(args, kwargs) -> what takes the later CALLs of a progressive call, see RPCInputs; without it, they
       are calls like others
-    - strict_uris: whether URIs are held to the strict rules, and messages to their number of elements
+    - strict_uris: whether URIs are held to the strict rules, messages to their number of elements, and callers to the
+      features that they announced
     - strict_ids: whether request ids have to be in sequence
     """
 
@@ -141,6 +142,9 @@ cdef object receive_call(SessionCore session, Dispatch dispatch, object message,
     """Return the work that a CALL asks for: it may continue a call before it, and only that if its id is repeated."""
     cdef Call call
     cdef object work
+    if dispatch.strict_uris and is_progressive(message) and not session.announces_inputs:
+        # WAMP AP, "Progressive Call Invocations".
+        raise WAMPMsgParseError('The caller did not announce progressive_call_invocations.')
     if session.calls is not None or session.abandoned is not None:
         work = continue_call(session, message)
         if work is not NEW_CALL:

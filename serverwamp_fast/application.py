@@ -68,6 +68,15 @@ ProtocolRequestHandler = Callable[[Any, WAMPSession], Awaitable[None]]
 ProtocolRequestHandlerMap = Mapping[type, ProtocolRequestHandler]
 MutableProtocolRequestHandlerMap = MutableMapping[type, ProtocolRequestHandler]
 
+
+def _announces_inputs(roles: Any) -> bool:
+    """Whether the roles of a HELLO have a caller with the feature progressive_call_invocations."""
+    found = roles
+    for key in ('caller', 'features', 'progressive_call_invocations'):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found is True
+
+
 # Handled to their end before the session's next message; the core's table of states sees to it.
 ALWAYS_SYNCHRONIZE = frozenset((WAMPGoodbyeRequest, WAMPSubscribeRequest, WAMPUnsubscribeRequest))
 
@@ -93,7 +102,8 @@ class Application(DefaultRealmSettings):
     - strict_ids: whether a session's request ids have to be 1, 2, 3 and so on; a client that breaks the sequence gets
       ABORT `wamp.error.protocol_violation` (WAMP BP, "Protocol Violations")
     - strict_uris: whether clients' URIs are held to the specification's strict rules (WAMP BP, "URIs"); HELLO then has
-      to have roles, and no message may have more elements than the specification gives it
+      to have roles, and announce progressive calls, and no message may have more elements than the specification
+      gives it
     """
 
     def __init__(
@@ -170,6 +180,8 @@ class Application(DefaultRealmSettings):
         extra = details.get('authextra')
         if extra and isinstance(extra, Mapping):
             session.auth_extra = extra
+        if self.strict_uris and _announces_inputs(details.get('roles')):
+            session.announces_inputs = True
         self._adopt(session)
         return session
 

@@ -101,6 +101,8 @@ class WAMPSession(SessionCore):
     auth_extra: Mapping[str, Any] = MappingProxyType({})
     confirmed_auth_id: str | None = None
     welcome_extra: Mapping[str, Any] | None = None
+    # Whether HELLO announced progressive_call_invocations; looked at where clients are held to the strict rules.
+    announces_inputs = False
     # While the session is being opened, and whatever it waits for can be cancelled.
     cancel_opening: Callable[[], object] | None = None
 

@@ -109,13 +109,7 @@ def test_each_session_has_its_own_sequence(run, clients: Clients) -> None:
 def test_a_progressive_call_is_answered_once(run, clients: Clients) -> None:
     """What the client still sends for it is dropped, whatever that is (WAMP AP, "Continuations on Completed Calls")."""
     app = make_strict_app(strict_ids=True)
-    routes = wamp.RPCRouteSet()
-
-    @routes.route('count')
-    async def count(request: Any) -> list[int]:
-        return [len([part async for part in request.inputs])]
-
-    app.add_rpc_routes(routes)
+    app.add_rpc_routes(uploads())
 
     async def main() -> None:
         async with clients.of(app) as connect:
@@ -187,6 +181,64 @@ def test_hello(run, clients: Clients, hello: list[Any], reason: str) -> None:
         async with clients.of(make_strict_app()) as connect:
             client = await connect()
             assert (await client.ask(*hello))[0] == 2
+
+    run(main())
+
+
+def uploads() -> wamp.RPCRouteSet:
+    routes = wamp.RPCRouteSet()
+
+    @routes.route('count')
+    async def count(request: Any) -> list[int]:
+        return [len([part async for part in request.inputs])]
+
+    return routes
+
+
+@pytest.mark.parametrize(
+    'roles',
+    [
+        {'caller': {}},
+        {'caller': {'features': {}}},
+        {'caller': {'features': {'progressive_call_invocations': False}}},
+        {'caller': {'features': {'progressive_call_invocations': 1}}},
+        {'caller': {'features': ['progressive_call_invocations']}},
+        {'caller': None},
+        {'callee': {'features': {'progressive_call_invocations': True}}},
+    ],
+    ids=str,
+)
+def test_progressive_calls_that_were_not_announced(run, clients: Clients, roles: Any) -> None:
+    async def main() -> None:
+        for strict in False, True:
+            app = make_strict_app(strict_uris=strict)
+            app.add_rpc_routes(uploads())
+            async with clients.of(app) as connect:
+                client = await connect()
+                assert (await client.ask(1, 'realm1', {'roles': roles}))[0] == 2
+                heard = await client.ask(48, 1, {'progress': False}, 'echo')
+                assert heard[:3] == [50, 1, {}]
+                await client.say([48, 2, {'progress': True}, 'count'])
+                if strict:
+                    details = await client.expect_abort(VIOLATION)
+                    assert 'progressive_call_invocations' in details['message']
+                else:
+                    assert await client.call(2, 'count') == [2]
+
+    run(main())
+
+
+def test_progressive_calls_that_were_announced(run, clients: Clients) -> None:
+    roles = {'caller': {'features': {'progressive_call_invocations': True}}}
+
+    async def main() -> None:
+        app = make_strict_app(strict_uris=True)
+        app.add_rpc_routes(uploads())
+        async with clients.of(app) as connect:
+            client = await connect()
+            assert (await client.ask(1, 'realm1', {'roles': roles}))[0] == 2
+            await client.say([48, 1, {'progress': True}, 'count'])
+            assert await client.call(1, 'count') == [2]
 
     run(main())
 

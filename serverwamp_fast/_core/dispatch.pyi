@@ -21,7 +21,8 @@ class Dispatch:
     - support: the AsyncSupport, for the timers of calls; without one, their timeouts are not kept
     - open_inputs(args, kwargs) -> what takes the later CALLs of a progressive call, see RPCInputs; without it, they
       are calls like others
-    - strict_uris: whether URIs are held to the strict rules, and messages to their number of elements
+    - strict_uris: whether URIs are held to the strict rules, messages to their number of elements, and callers to the
+      features that they announced
     - strict_ids: whether request ids have to be in sequence
     """
 

@@ -298,6 +298,9 @@ cdef int check_name(int slot, object message, object request_id, bint strict) ex
     cdef Form *form = &forms[slot]
     cdef bint is_pattern = False, valid
     uri = item_at(message, form.naming)
+    if not PyUnicode_Check(uri):
+        # It was one. Since then the options were read, by code of the user's where their class is a user's.
+        refuse_field(slot, form.naming)
     if form.kinds[form.naming] == KIND_PATTERN:
         policy = item_at(message, form.optioned).get('match')
         if policy is not None and policy != 'exact':

@@ -44,6 +44,7 @@ cdef enum OptionKind:
     OPTION_INTEGERS
     OPTION_ALGORITHM
     OPTION_CANCEL_MODE
+    OPTION_UNSUPPORTED  # whatever its value
 
 cdef enum:
     MAX_FIELDS = 8
@@ -120,6 +121,17 @@ cdef tuple OPTIONS = (
         ('transaction_hash', OPTION_STRING),
         ('forward_for', OPTION_LIST),
         ('enc_algo', OPTION_ALGORITHM),
+        # A violation where the router hasn't announced the feature (WAMP AP, "Payload Passthru Mode").
+        ('ppt_scheme', OPTION_UNSUPPORTED),
+    )),
+    # Not the timeout, which has an answer of its own: see Call.read_options().
+    (CALL, (
+        ('receive_progress', OPTION_BOOL),
+        ('progress', OPTION_BOOL),
+        ('disclose_me', OPTION_BOOL),
+        ('runmode', OPTION_STRING),
+        ('rkey', OPTION_STRING),
+        ('ppt_scheme', OPTION_UNSUPPORTED),
     )),
     (CANCEL, (('mode', OPTION_CANCEL_MODE),)),
     (SUBSCRIBE, (('get_retained', OPTION_BOOL), ('forward_for', OPTION_LIST))),
@@ -157,6 +169,7 @@ cdef dict OPTION_EXPECTATIONS = {
     OPTION_INTEGERS: 'a list of integers',
     OPTION_ALGORITHM: 'a known algorithm',
     OPTION_CANCEL_MODE: 'one of skip, kill, killnowait',
+    OPTION_UNSUPPORTED: 'a feature of this server',
 }
 
 
@@ -261,7 +274,7 @@ cdef object read_option(int kind, object value):
         if exact and PyFloat_CheckExact(value):
             return number
         return value if exact else None
-    if not isinstance(value, (list, tuple)):
+    if kind == OPTION_UNSUPPORTED or not isinstance(value, (list, tuple)):
         return None
     if kind == OPTION_INTEGERS:
         numbers = [read_option(OPTION_INTEGER, item) for item in value]

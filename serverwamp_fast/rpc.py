@@ -226,9 +226,10 @@ def make_request(
         uri=uri,
         args=args,
         kwargs={} if kwargs is None else kwargs,
-        timeout=options.get('timeout') or 0,
-        disclose_caller=options.get('disclose_me', False),
-        receive_progress=options.get('receive_progress', False),
+        # JavaScript's MessagePack libraries write large integers as floats, and undefined as None.
+        timeout=int(options.get('timeout') or 0),
+        disclose_caller=options.get('disclose_me') or False,
+        receive_progress=options.get('receive_progress') or False,
         partition_route=options.get('rkey') if partitioned else None,
         caller=session.id,
         caller_authid=auth_id,

@@ -147,8 +147,7 @@ PROGRESS = [50, 1, {'progress': True}, (1,)]
 CASES = [
     (echo, {}, [[50, 1, {}, (7,), {'b': 8}]]),
     (stream, {}, [[50, 1, {}, (2,)], 'cleaned up']),
-    (stream, {'receive_progress': 1}, [[50, 1, {}, (2,)], 'cleaned up']),
-    (stream, {'receive_progress': 'yes'}, [[50, 1, {}, (2,)], 'cleaned up']),
+    (stream, {'receive_progress': None}, [[50, 1, {}, (2,)], 'cleaned up']),
     (stream, {'receive_progress': False}, [[50, 1, {}, (2,)], 'cleaned up']),
     (stream, {'receive_progress': True}, [PROGRESS, [50, 1, {}, (2,)], 'cleaned up']),
     (fail_to_clean_up, {}, [[50, 1, {}, (1,)]]),

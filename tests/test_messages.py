@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from isolated import run_isolated
 
 from serverwamp_fast._core import messages
 from serverwamp_fast._core.messages import MESSAGE_NAMES, check
@@ -328,6 +329,9 @@ BOOLS = [
     (16, 'retain'),
     (32, 'get_retained'),
     (36, 'retained'),
+    (48, 'receive_progress'),
+    (48, 'progress'),
+    (48, 'disclose_me'),
 ]
 INTEGER_LISTS = [(16, 'exclude'), (16, 'eligible')]
 STRING_LISTS = [
@@ -337,7 +341,14 @@ STRING_LISTS = [
     (16, 'eligible_authid'),
     (16, 'eligible_authrole'),
 ]
-STRINGS = [(1, 'authid'), (16, 'transaction_hash'), (36, 'publisher_authid'), (36, 'topic')]
+STRINGS = [
+    (1, 'authid'),
+    (16, 'transaction_hash'),
+    (36, 'publisher_authid'),
+    (36, 'topic'),
+    (48, 'runmode'),
+    (48, 'rkey'),
+]
 LISTS = [(16, 'forward_for'), (32, 'forward_for'), (36, 'forward_for')]
 
 
@@ -386,6 +397,42 @@ def test_options_of_other_messages_are_not_looked_at() -> None:
     for code in (48, 49, 50, 64, 68, 69, 70):
         message = with_option(code, 'acknowledge', 'hello')
         assert check(message) is message
+
+
+@pytest.mark.parametrize('code', [16, 48])
+def test_payloads_that_are_to_be_passed_through(code: int) -> None:
+    for scheme in ('wamp', 'x_custom', '', 1, [], {}):
+        with pytest.raises(WAMPMsgParseError, match=r'Options\.ppt_scheme is not a feature of this'):
+            check(with_option(code, 'ppt_scheme', scheme))
+    message = with_option(code, 'ppt_scheme', None)
+    assert check(message) is message
+    # Without a scheme the others say nothing.
+    message = with_option(code, 'ppt_serializer', 'cbor')
+    assert check(message) is message
+
+
+def test_options_that_change_their_message() -> None:
+    run_isolated(
+        """
+        from serverwamp_fast._core.messages import check
+        from serverwamp_fast.errors import WAMPMsgParseError
+
+        class Options(dict):
+            def items(self):
+                message[3] = 5
+                return super().items()
+
+        for code in 16, 32, 48:
+            for strict in False, True:
+                message = [code, 1, Options(other=1), 'a.b']
+                try:
+                    check(message, strict)
+                except WAMPMsgParseError as error:
+                    assert str(error).endswith('is not a string'), error
+                else:
+                    raise AssertionError
+        """
+    )
 
 
 ANYTHING = st.recursive(

@@ -143,6 +143,14 @@ def test_make_request() -> None:
     assert request == RPCRequest(1, session, 'a', (2,), {'b': 3}, 5, True, True, None)
 
 
+def test_options_as_javascript_writes_them() -> None:
+    options = {'timeout': 9e15, 'disclose_me': None, 'receive_progress': None}
+    request = make_request(1, open_session(), 'a', (), None, options)
+    assert (request.timeout, type(request.timeout)) == (9 * 10**15, int)
+    assert (request.disclose_caller, request.receive_progress) == (False, False)
+    assert make_request(1, open_session(), 'a', (), None, {'timeout': None}).timeout == 0
+
+
 def test_the_partition_of_a_request() -> None:
     def partition(**options: Any) -> Any:
         return make_request(1, open_session(), 'a', (), None, options).partition_route

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compat.differences_values import ANSWERS, EVERYWHERE, REASONS
-from compat.scripts_faults import BAD_IDS, BAD_URIS
+from compat.scripts_faults import BAD_CALL_OPTIONS, BAD_IDS, BAD_SUBSCRIBE_OPTIONS, BAD_URIS
 from compat.steps import BATCHED_JSON, BATCHED_MSGPACK, SUBPROTOCOLS
 
 WELCOME = [2, 'session 1', {'roles': ['broker', 'dealer']}]
@@ -145,7 +145,6 @@ def add_progress() -> None:
     for name, answer in {
         'progress unasked': [50, 1, {}, ['done']],
         'progress refused': [50, 1, {}, ['done']],
-        'progress truthy': [50, 1, {}, ['done']],
         'progress_kwargs unasked': [50, 1, {}, [], {'percent': 100}],
         'error unasked': error('my.error') + [['failed']],
         'raises_after_progress unasked': RUNTIME_ERROR,
@@ -170,6 +169,17 @@ def add_ids() -> None:
         )
         differ(9, reason, f'unsubscribe from id {name}', received=violation)
     differ(9, 'JavaScript clients write ids as floats', 'id an integral float', [50, 1, {}, [1]])
+
+
+def add_options() -> None:
+    violation = {'a': [WELCOME, *VIOLATION]}
+    reason = 'an option has the type that the specification gives it'
+    for name in BAD_CALL_OPTIONS:
+        differ(0, reason, f'call with option {name}', received=violation)
+    for name in BAD_SUBSCRIBE_OPTIONS:
+        differ(
+            0, reason, f'subscribe with option {name}', received=violation, journal=[*JOINED, *ENDED]
+        )
 
 
 def add_uris() -> None:
@@ -226,7 +236,8 @@ def add_answers() -> None:
         'partition_route': 'NoneType:None', 'session': 'WAMPSession',
     }  # fmt: skip
     differ(12, reason, 'call special.request partition_without_key', [50, 1, {}, [], request])
-    differ(0, 'null stands for an option that is absent', 'call special.request null_timeout', [50, 1, {}, [], request])
+    for name in 'null_timeout', 'null_options':
+        differ(0, 'null stands for an option that is absent', f'call special.request {name}', [50, 1, {}, [], request])
     differ(
         0, 'a timeout is a number', 'call special.request odd_timeout',
         error('wamp.error.invalid_argument', {'message': 'CALL.Options.timeout is not a number of milliseconds.'}),
@@ -333,7 +344,7 @@ def add_batches() -> None:
 
 
 for add in (
-    add_roles, add_authentication, add_progress, add_ids, add_uris, add_procedures, add_answers,
+    add_roles, add_authentication, add_progress, add_ids, add_options, add_uris, add_procedures, add_answers,
     add_conversions, add_subscriptions, add_ends, add_batches,
 ):  # fmt: skip
     add()

@@ -131,6 +131,8 @@ def add_special():
     one_call('special.request other_runmode', options={'runmode': 'x'}, uri='special.request')
     one_call('special.request odd_timeout', options={'timeout': 'x'}, uri='special.request')
     one_call('special.request null_timeout', options={'timeout': None}, uri='special.request')
+    null_options = {'disclose_me': None, 'receive_progress': None, 'runmode': None, 'rkey': None}
+    one_call('special.request null_options', options=null_options, uri='special.request')
     script(
         'call session facts of HELLO',
         opened(authid='joe', authmethods=['ticket', 'wampcra'], authextra={'x': 1}),
@@ -225,7 +227,6 @@ def add_generators():
     one_call('generator.arguments bad', 'x', options=progress, uri='generator.arguments')
     one_call('generator.iterator_class', 3, options=progress, answers=3)
     one_call('generator.progress refused', options={'receive_progress': False}, oracle=3)
-    one_call('generator.progress truthy', options={'receive_progress': 1}, oracle=3)
     script(
         'a generator cleans up when its result is out',
         opened(),

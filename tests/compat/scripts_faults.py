@@ -52,6 +52,17 @@ BAD_HELLOS = {
 BAD_IDS = {'true': True, 'zero': 0, 'negative': -5, 'beyond 2^53': 2**53 + 1, 'beyond 2^60': 2**60}
 GOOD_IDS = {'one': 1, 'two to the 53rd': 2**53}
 
+# Options that serverwamp 2.0.0 takes whatever they are, or that it doesn't know.
+BAD_CALL_OPTIONS = {
+    'receive_progress a number': {'receive_progress': 1}, 'receive_progress a text': {'receive_progress': 'yes'},
+    'progress a text': {'progress': 'yes'}, 'disclose_me a text': {'disclose_me': 'yes'},
+    'runmode a number': {'runmode': 5}, 'rkey a number': {'rkey': 5}, 'ppt_scheme': {'ppt_scheme': 'wamp'},
+}  # fmt: skip
+BAD_SUBSCRIBE_OPTIONS = {
+    'get_retained a number': {'get_retained': 1}, 'get_retained a text': {'get_retained': 'yes'},
+    'forward_for an object': {'forward_for': {}},
+}  # fmt: skip
+
 # Not a URI even by the loose rule (row 10).
 BAD_URIS = {'empty': '', 'space': 'a b', 'hash': 'a#b', 'empty component': 'a..b', 'ends in a dot': 'a.',
             'starts with a dot': '.a', 'newline': 'a\nb'}  # fmt: skip
@@ -167,6 +178,19 @@ def add_ids_and_uris():
     script('unsubscribe with extra elements', opened(), asked([34, 1, 99999, {}]), left())
 
 
+def add_options():
+    for name, options in BAD_CALL_OPTIONS.items():
+        fault(
+            f'call with option {name}', opened(), asked([48, 1, options, 'echo', [1]]),
+            ExpectClose(oracle=False),
+        )  # fmt: skip
+    for name, options in BAD_SUBSCRIBE_OPTIONS.items():
+        fault(
+            f'subscribe with option {name}', opened(), asked(subscribe('topic.plain', options=options)),
+            ExpectClose(oracle=False),
+        )  # fmt: skip
+
+
 def add_other_roles():
     for name, (message, answers) in OTHER_ROLES.items():
         script(
@@ -266,5 +290,5 @@ def add_batches():
         )  # fmt: skip
 
 
-for add in (add_messages, add_ids_and_uris, add_other_roles, add_payloads):
+for add in (add_messages, add_ids_and_uris, add_options, add_other_roles, add_payloads):
     add()

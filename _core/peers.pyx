@@ -23,7 +23,7 @@ from .hubs cimport Hub
 from .steps cimport STEPS_DONE
 from .transport cimport SOCKET_CLOSED, SOCKET_OPEN, WebSocketTransport
 from serverwamp_fast._core.codecs import codec_for
-from serverwamp_fast.errors import ConnectionClosed, PeerAbortedError, WAMPMsgParseError
+from serverwamp_fast.errors import ConnectionClosed, NoSuchRealmError, PeerAbortedError, WAMPMsgParseError
 
 logger = logging.getLogger('serverwamp_fast.session')
 
@@ -47,7 +47,7 @@ cdef class WAMPPeer(WebSocketTransport):
     """One client. `server` has these methods:
 
     - open_session(peer, message) -> (session, coroutine | None): takes HELLO; the coroutine, if any, must end
-      before the session is used, and returns whether it is. Raises LookupError for an unknown realm.
+      before the session is used, and returns whether it is. Raises NoSuchRealmError.
     - end_session(session): the session is over; runs what is left to run
     - consume(peer): called instead of all this where the application wants to read the messages itself; returns
       whether it does
@@ -241,7 +241,7 @@ cdef class WAMPPeer(WebSocketTransport):
             return self.refuse('wamp.error.protocol_violation', 'A session starts with HELLO.')
         try:
             session, opening = self.server.open_session(self, message)
-        except LookupError as error:
+        except NoSuchRealmError as error:
             return self.refuse('wamp.error.no_such_realm', str(error))
         self.session = session
         return 0 if opening is None else self.run_in_order(opening)

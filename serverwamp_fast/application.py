@@ -30,7 +30,7 @@ from .authentication import CRARequirementProvider as CRARequirementProvider
 from .authentication import TicketAuthenticator as TicketAuthenticator
 from .default_realm import DefaultRealmSettings
 from .driving import ConnectionDriver
-from .errors import ConnectionClosed, counts_as_error
+from .errors import ConnectionClosed, NoSuchRealmError, counts_as_error
 from .events import SubscriptionHandler as SubscriptionHandler
 from .handlers import (
     default_protocol_goodbye_handler,
@@ -170,10 +170,10 @@ class Application(DefaultRealmSettings):
     def new_session(
         self, connection: Any, realm_uri: str, details: Mapping[str, Any], tasks: Any
     ) -> WAMPSession:
-        """Return a session for HELLO. Raises LookupError if there is no such realm."""
+        """Return a session for HELLO. Raises NoSuchRealmError if there is no such realm."""
         realm = self._realms.get(realm_uri, self._default_realm)
         if realm is None:
-            raise LookupError(f'There is no realm {realm_uri}.')
+            raise NoSuchRealmError(f'There is no realm {realm_uri}.')
         session = WAMPSession(
             connection, realm, tasks, details.get('authid'), details.get('authmethods') or ()
         )

@@ -16,7 +16,7 @@ from ._core.dispatch import InOrder, receive
 from ._core.intakes import Intake
 from ._core.messages import check
 from ._core.states import ACTIONS, STATES, action
-from .errors import ConnectionClosed, PeerAbortedError, WAMPMsgParseError
+from .errors import ConnectionClosed, NoSuchRealmError, PeerAbortedError, WAMPMsgParseError
 
 if TYPE_CHECKING:
     from .adapters.async_base import CancellableManager, Event
@@ -89,7 +89,7 @@ class ConnectionDriver:
         """Serve one session; return whether the client may open another one after it."""
         try:
             session = self._app.new_session(self._connection, hello[1], hello[2], tasks)
-        except LookupError as error:
+        except NoSuchRealmError as error:
             await self._abort('wamp.error.no_such_realm', str(error))
             return False
         try:

@@ -87,6 +87,10 @@ class AuthenticationFailure(Exception):
         self.reason = reason
 
 
+class NoSuchRealmError(LookupError):
+    """The application has no realm of the name in HELLO, and no default one (WAMP BP, "HELLO")."""
+
+
 class NoSuchRouteError(Exception):
     """No route is registered for a URI."""
 

@@ -320,6 +320,20 @@ def test_a_client_that_leaves_without_reading(run) -> None:
     run(main())
 
 
+def test_a_fault_in_opening_is_not_the_lack_of_a_realm(run) -> None:
+    async def main() -> None:
+        app = make_app()
+        app.new_session = lambda *args: {}['the fault']
+        pair = serve(app, Pair())
+        await pair.say(HELLO)
+        with pytest.raises(ExceptionGroup) as raised:
+            await pair.serving
+        assert raised.value.subgroup(KeyError) is not None
+        assert pair.outgoing.empty()
+
+    run(main())
+
+
 def test_invalid_requests_after_the_servers_goodbye(run) -> None:
     """They are passed over as valid ones are; the client may still answer GOODBYE."""
 

@@ -42,6 +42,7 @@ def test_builtin_bases() -> None:
     assert issubclass(errors.ConnectionClosed, ConnectionError)
     # serverwamp raises TypeError for what has no form on the wire.
     assert issubclass(errors.SerializationError, TypeError)
+    assert issubclass(errors.NoSuchRealmError, LookupError)
 
 
 def test_every_class_is_a_documented_exception() -> None:

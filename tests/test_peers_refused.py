@@ -159,6 +159,19 @@ def test_what_is_not_a_hello_for_a_realm_opens_nothing(run, caplog, name: str) -
     assert uri in line
 
 
+def test_a_fault_in_opening_is_not_the_lack_of_a_realm(run, caplog) -> None:
+    async def main() -> None:
+        app = make_app()
+        app.new_session = lambda *args: {}['the fault']
+        async with serving(app) as server:
+            client = await server.connect()
+            await client.say(HELLO)
+            await client.expect_close(1011)
+
+    run(main())
+    assert "KeyError: 'the fault'" in caplog.text
+
+
 def test_requests_that_are_refused_leave_the_session_open(run, caplog) -> None:
     refused: list[tuple[list[Any], list[Any]]] = [
         ([16, 1, {'acknowledge': True}, 'a.b'], [8, 16, 1, {}, 'wamp.error.not_authorized']),

@@ -14,7 +14,7 @@ class WAMPPeer(WebSocketTransport):
     """A WAMP client on the native transport. `server` has these methods:
 
     - open_session(peer, message) -> (session, coroutine | None): takes HELLO; the coroutine, if any, must end
-      before the session is used. Raises LookupError for an unknown realm.
+      before the session is used. Raises NoSuchRealmError.
     - end_session(session): the session is over; runs what is left to run
     - consume(peer): returns whether the application reads the messages itself, by next_item()
     - session_tasks(session) -> the session's task group

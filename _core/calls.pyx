@@ -35,7 +35,8 @@ cdef object NEW_CALL = object()
 cdef class CallRules:
     """How the calls of a realm are answered: its routes, its default args, and the functions of the public layer.
 
-    - make_request(id, session, uri, args, kwargs, options) -> RPCRequest, for procedures that ask for one
+    - make_request(id, session, uri, args, kwargs, options[, inputs]) -> RPCRequest, for procedures that ask for one;
+      `inputs` are what Dispatch's open_inputs() returned for a progressive call
     - interpret(value) -> an RPCResult or RPCErrorResult for a value that a procedure returned
     - stream(call, iterator) -> a coroutine that sends the progress and the end of an async iterator; what it
       returns is the answer where it has not sent one

@@ -8,7 +8,8 @@ from .steps import Steps
 class CallRules:
     """How the calls of a realm are answered: its routes, its default args, and the public layer's functions.
 
-    - make_request(id, session, uri, args, kwargs, options) -> RPCRequest, for procedures that ask for one
+    - make_request(id, session, uri, args, kwargs, options[, inputs]) -> RPCRequest, for procedures that ask for one;
+      `inputs` are what Dispatch's open_inputs() returned for a progressive call
     - interpret(value) -> an RPCResult or RPCErrorResult for a value that a procedure returned
     - stream(call, iterator) -> a coroutine that sends the progress and the end of an async iterator; what it
       returns is the answer where it has not sent one

@@ -7,6 +7,7 @@ This is the one module of the core that knows asyncio.
 """
 
 import asyncio
+import logging
 import sys
 from collections import deque
 
@@ -18,6 +19,8 @@ from .steps cimport STEPS_DONE, Steps
 cdef extern from "Python.h":
     # What `call(*args, **kwargs)` does, without a copy of the keyword arguments.
     object PyObject_Call(object call, tuple args, dict kwargs)
+
+logger = logging.getLogger('serverwamp_fast.transport')
 
 cdef object Task = asyncio.Task
 cdef bint HAS_EAGER_TASKS = sys.version_info >= (3, 12)
@@ -184,4 +187,8 @@ cdef class Hub:
         self.flush_scheduled = False
         for connection in dirty:
             connection.is_dirty = False
-            connection.flush_output()
+            try:
+                connection.flush_output()
+            except Exception:
+                # Those behind it are not to wait for ever.
+                logger.exception('The output of a connection could not be written.')

@@ -406,6 +406,38 @@ def test_what_is_sent_outside_of_a_read_is_sent_together(run) -> None:
     run(main())
 
 
+def test_an_output_that_can_not_be_written_holds_up_no_other(run, caplog) -> None:
+    class Failing:
+        def __init__(self, transport: Any) -> None:
+            self._transport = transport
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._transport, name)
+
+        def write(self, data: bytes) -> None:
+            if data.endswith(b'lost'):
+                raise RuntimeError('on purpose')
+            self._transport.write(data)
+
+    class Watched(Echo):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(Failing(transport))
+
+    async def main() -> None:
+        async with echoing(Watched) as server:
+            clients = [await server.connect() for _ in range(3)]
+            for connection in server.connections:
+                connection.send(b'lost', True)
+            await asyncio.sleep(0)
+            for connection in server.connections:
+                connection.send(b'kept', True)
+            for client in clients:
+                assert await client.read_frame() == (TEXT, b'kept')
+
+    run(main())
+    assert [str(record.exc_info[1]) for record in caplog.records] == ['on purpose'] * 3
+
+
 def test_the_log_says_nothing_of_ordinary_connections(run, caplog) -> None:
     caplog.set_level(logging.INFO)
 

@@ -40,9 +40,7 @@ cdef class BinaryCodec(Codec):
         return 0
 
     cdef object decode_single(self, const char *data, size_t size):
-        if not self.is_batched:
-            return self.parse_value(data, size)
-        return Codec.decode_single(self, data, size)
+        return self.parse_value(data, size)
 
     cdef list decode_payload(self, const char *data, size_t size):
         if not self.is_batched:

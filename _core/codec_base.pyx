@@ -6,7 +6,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
-from serverwamp_fast.errors import BatchError, SerializationError, WAMPMsgParseError
+from serverwamp_fast.errors import SerializationError, WAMPMsgParseError
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -50,11 +50,8 @@ cdef class Codec:
         raise NotImplementedError
 
     cdef object decode_single(self, const char *data, size_t size):
-        """Return the message of a payload that holds exactly one. Raises WAMPMsgParseError."""
-        cdef list messages = self.decode_payload(data, size)
-        if len(messages) != 1:
-            raise BatchError('A batch of more than one message')
-        return messages[0]
+        """Return the message of a payload, where the subprotocol has no batches. Raises WAMPMsgParseError."""
+        raise NotImplementedError
 
     cdef bytes encode_message(self, object message):
         """Return the payload that holds one message. Raises SerializationError."""

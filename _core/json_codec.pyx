@@ -46,9 +46,7 @@ cdef class JSONCodec(Codec):
         return codec
 
     cdef object decode_single(self, const char *data, size_t size):
-        if self.separator == 0:
-            return parse_json(data, size)
-        return Codec.decode_single(self, data, size)
+        return parse_json(data, size)
 
     cdef list decode_payload(self, const char *data, size_t size):
         if self.separator == 0:

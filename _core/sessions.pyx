@@ -476,10 +476,6 @@ cdef class SessionCore:
             for call in list(self.calls.values()):
                 call.caller_left()
 
-    def mark_peer_left(self):
-        """The peer has said GOODBYE."""
-        self.peer_left = True
-
     @property
     def has_peer_left(self):
         return bool(self.peer_left)

@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from ._core.codec_base import Codec
+from ._core.messages import ABORT
 from .errors import ConnectionClosed as ConnectionClosed
-
-ABORT = 3
 
 
 class Connection(ABC):
@@ -71,7 +70,7 @@ class Connection(ABC):
         """
         details = {'message': msg} if msg else {}
         try:
-            # The message is built here, as this module may not know the protocol's.
+            # The message is built here, as this module may not know `protocol`, which builds the others.
             await self.send_msg((ABORT, details, reason_uri))
         except ConnectionClosed:
             pass

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import IntEnum, unique
 from typing import Any, ClassVar, Self, get_args
 
+from ._core import messages
 from ._core.ids import global_id
 from ._core.messages import check
 from .errors import AuthenticationFailure, WAMPMsgParseError
@@ -70,31 +71,31 @@ LIST_TYPES = (list, tuple)
 class WAMPMsgType(IntEnum):
     """The codes of the messages (WAMP BP and AP, "Messages")."""
 
-    HELLO = 1
-    WELCOME = 2
-    ABORT = 3
-    CHALLENGE = 4
-    AUTHENTICATE = 5
-    GOODBYE = 6
-    ERROR = 8
-    PUBLISH = 16
-    PUBLISHED = 17
-    SUBSCRIBE = 32
-    SUBSCRIBED = 33
-    UNSUBSCRIBE = 34
-    UNSUBSCRIBED = 35
-    EVENT = 36
-    CALL = 48
-    CANCEL = 49
-    CALL_RESULT = 50
-    REGISTER = 64
-    REGISTERED = 65
-    UNREGISTER = 66
-    UNREGISTERED = 67
-    INVOCATION = 68
-    INTERRUPT = 69
-    YIELD = 70
-    EVENT_RECEIVED = 337
+    HELLO = messages.HELLO
+    WELCOME = messages.WELCOME
+    ABORT = messages.ABORT
+    CHALLENGE = messages.CHALLENGE
+    AUTHENTICATE = messages.AUTHENTICATE
+    GOODBYE = messages.GOODBYE
+    ERROR = messages.ERROR
+    PUBLISH = messages.PUBLISH
+    PUBLISHED = messages.PUBLISHED
+    SUBSCRIBE = messages.SUBSCRIBE
+    SUBSCRIBED = messages.SUBSCRIBED
+    UNSUBSCRIBE = messages.UNSUBSCRIBE
+    UNSUBSCRIBED = messages.UNSUBSCRIBED
+    EVENT = messages.EVENT
+    CALL = messages.CALL
+    CANCEL = messages.CANCEL
+    CALL_RESULT = messages.RESULT
+    REGISTER = messages.REGISTER
+    REGISTERED = messages.REGISTERED
+    UNREGISTER = messages.UNREGISTER
+    UNREGISTERED = messages.UNREGISTERED
+    INVOCATION = messages.INVOCATION
+    INTERRUPT = messages.INTERRUPT
+    YIELD = messages.YIELD
+    EVENT_RECEIVED = messages.EVENT_RECEIVED
 
 
 def generate_global_id() -> int:

@@ -10,6 +10,7 @@ from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from serverwamp_fast._core.dispatch import Dispatch, attach, receive
 from serverwamp_fast._core.hubs import Hub
 from serverwamp_fast._core.peers import WAMPPeer
 from serverwamp_fast.adapters.async_base import AsyncTaskGroup
@@ -52,6 +53,12 @@ def open_session(
     session = kind(connection or RecordingConnection(), realm or Realm(), RecordingTasks())
     session.mark_open()
     return session
+
+
+def hear_goodbye(session: WAMPSession) -> None:
+    """The client says GOODBYE, and nobody has answered yet."""
+    attach(session, None, Dispatch(None, lambda session, message: None, [6], False))
+    receive(session, [6, {}, 'wamp.close.normal'])
 
 
 class RecordingTasks(AsyncTaskGroup):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import LoopRunner
-from doubles import RecordingConnection, open_session
+from doubles import RecordingConnection, hear_goodbye, open_session
 from signatures import drive
 
 from serverwamp_fast.errors import ConnectionClosed, NoSuchRouteError, SerializationError
@@ -484,7 +484,7 @@ def test_teardown_that_yields_again_and_again(caplog: pytest.LogCaptureFixture) 
 
 def test_goodbye() -> None:
     session = open_session()
-    session.mark_peer_left()
+    hear_goodbye(session)
     drive(default_protocol_goodbye_handler(WAMPGoodbyeRequest('wamp.close.normal'), session))
     assert session.connection.sent == [[6, {}, 'wamp.close.goodbye_and_out']]
     assert not session.is_open

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import LoopRunner
-from doubles import RecordingConnection, open_session
+from doubles import RecordingConnection, hear_goodbye, open_session
 from isolated import run_isolated
 from signatures import drive
 
@@ -166,9 +166,9 @@ def test_welcomed_once() -> None:
 
 
 def test_peer_left() -> None:
-    session = make_core()
+    session = open_session()
     assert not session.has_peer_left
-    session.mark_peer_left()
+    hear_goodbye(session)
     assert session.has_peer_left
 
 

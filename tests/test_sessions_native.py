@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import LoopRunner
-from doubles import NativeClient, open_session
+from doubles import NativeClient, hear_goodbye, open_session
 
 from serverwamp_fast.errors import ConnectionClosed, SerializationError
 
@@ -117,7 +117,7 @@ def test_native_grace_for_the_answer_to_goodbye(run: LoopRunner, has_peer_left: 
     async def check(client: NativeClient) -> None:
         session = client.session
         if has_peer_left:
-            session.mark_peer_left()
+            hear_goodbye(session)
         session.mark_closing()
         # The connection itself keeps the time.
         assert (session.close_timer is not None) is not has_peer_left

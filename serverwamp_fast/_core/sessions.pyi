@@ -131,9 +131,6 @@ class SessionCore:
     def mark_ended(self) -> None:
         """Nothing can be sent any more."""
 
-    def mark_peer_left(self) -> None:
-        """The peer has said GOODBYE."""
-
     def mark_welcomed(self) -> bool:
         """WELCOME is about to be sent; return whether it had been before."""
 

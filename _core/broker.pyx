@@ -25,6 +25,11 @@ cdef class BrokerCore:
       to acknowledge() if it is not None
     """
 
+    def __cinit__(self, *args, **kwargs):
+        # A subclass may forget __init__(), and nothing asks afterwards.
+        self.topics = TopicTable()
+        self.retained = RetainedEvents(0)
+
     def __init__(self, TopicTable topics not None, size_t retained_limit):
         self.topics = topics
         self.retained = RetainedEvents(retained_limit)

@@ -45,7 +45,7 @@ cdef class CallRules:
     - convert_names(kwargs) -> the keyword arguments that a procedure gets
     """
 
-    def __init__(
+    def __cinit__(
         self, RouteTable routes not None, dict factories not None, make_request, interpret, stream, *, handler=None,
         convert_names=None,
     ):
@@ -56,6 +56,19 @@ cdef class CallRules:
         self.stream = stream
         self.handler = handler
         self.convert_names = convert_names
+
+
+# Of calls that a function of the application answers as it likes: see OwnCall.hand_over().
+cdef CallRules OWN_RULES = CallRules(
+    RouteTable(), {}, None, None, lambda call, iterator: iterator, handler=NotImplemented
+)
+
+
+cdef inline int demand_session(Call call) except -1:
+    """Raise TypeError for what Python has made by itself."""
+    if call.session is None:
+        raise TypeError('A call is made of a message, by receive() or answer_call().')
+    return 0
 
 
 cdef class Call(Steps):
@@ -76,6 +89,7 @@ cdef class Call(Steps):
 
     cdef object begin(self):
         cdef CallPlan plan
+        demand_session(self)
         if self.thrown_early is not None:
             return self.raised(self.thrown_early)
         room = self.session.wait_for_room()
@@ -87,7 +101,7 @@ cdef class Call(Steps):
             return self.answer_error(self.refusal[0], (), {'message': self.refusal[1]})
         try:
             if self.rules.handler is not None:
-                invocation = self.rules.handler(self.make_request())
+                invocation = self.hand_over()
             else:
                 target = self.rules.routes.find(self.uri)
                 if target is None:
@@ -111,6 +125,10 @@ cdef class Call(Steps):
             # To Steps, None says that all is done; here it says that the procedure is a plain function.
             return self.raised(TypeError("object NoneType can't be used in 'await' expression"))
         return invocation
+
+    cdef object hand_over(self):
+        """Call the function that stands in place of the routes."""
+        return self.rules.handler(self.make_request())
 
     cdef object invoke(self, CallPlan plan):
         """Call the procedure and return what it returns: an awaitable or an async iterator, as a rule."""
@@ -254,12 +272,14 @@ cdef class Call(Steps):
     def is_orphaned(self):
         """Whether the caller's session is over, so that there will never again be anybody to tell something."""
         cdef SessionCore session = self.session
+        demand_session(self)
         if session.state == STATE_ENDED or session.state == STATE_CLOSING and not session.is_set_aside:
             return True
         return session.outlet is not None and not session.outlet.is_connected()
 
     def answer(self, value):
         """Send what the procedure ended with as RESULT or ERROR; returns what report() returns. Doesn't raise."""
+        demand_session(self)
         return None if self.stage == CALL_GIVEN_UP else self.answer_value(value)
 
     def report(self, args, kwargs):
@@ -267,6 +287,7 @@ cdef class Call(Steps):
 
         Raises ConnectionClosed, and SerializationError where the report has no form on the wire.
         """
+        demand_session(self)
         return self.session.emit_result(self.request_id, True, args, kwargs)
 
     # While it runs
@@ -363,27 +384,12 @@ cdef class OwnCall(Call):
     The session asks drops() about the answers, so that none follows one that has been given on CANCEL.
     """
 
-    cdef object begin(self):
-        if self.thrown_early is not None:
-            return self.raised(self.thrown_early)
-        room = self.session.wait_for_room()
-        if room is not None:
-            # Where tasks aren't eager, the answers to the calls of one read may be more than the client reads.
-            self.waits_for_room = True
-            return room
-        if self.refusal is not None:
-            return self.answer_error(self.refusal[0], (), {'message': self.refusal[1]})
+    cdef object hand_over(self):
         return self.delegate(self.session, self.message)
 
-    cdef object returned(self, object value):
-        if self.waits_for_room:
-            self.waits_for_room = False
-            return self.begin()
-        if self.is_killed and self.stage == CALL_HANDLING:
-            return self.answer_error('wamp.error.canceled', None, None)
-        if self.cancellation is not None:
-            raise self.cancellation
-        return None
+    cdef object answer_value(self, object value):
+        # The function has answered, if it did so at all. It can't have where the call was cancelled under it.
+        return self.answer_error('wamp.error.canceled', None, None) if self.is_killed else None
 
     def drops(self, is_final):
         if self.is_answered:
@@ -402,6 +408,7 @@ cdef class Expiry(Steps):
         self.call = call
 
     cdef object begin(self):
+        demand_session(self.call)
         if self.call.stage != CALL_HANDLING:
             return None
         return self.call.end_early('wamp.error.timeout', True)
@@ -438,6 +445,7 @@ cdef Call new_call(SessionCore session, CallRules rules, object message):
 cdef Call new_own_call(SessionCore session, object delegate, object message):
     """Return the Call for a checked CALL message that `delegate(session, message)` handles."""
     cdef OwnCall call = OwnCall.__new__(OwnCall)
+    call.rules = OWN_RULES
     call.delegate = delegate
     call.message = message
     fill_call(call, session, message)
@@ -523,6 +531,7 @@ def answer_call(SessionCore session not None, CallRules rules not None, message)
 
 def hold(work, cancel):
     if isinstance(work, Call) and (<Call> work).phase != STEPS_DONE:
+        demand_session(<Call> work)
         (<Call> work).hold(cancel)
 
 

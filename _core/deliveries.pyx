@@ -47,7 +47,7 @@ cdef class Deliveries:
 cdef class Delivery(Steps):
     """One message that a connection takes: counts while the connection keeps the sender waiting."""
 
-    def __cinit__(self, Deliveries deliveries, awaitable):
+    def __cinit__(self, Deliveries deliveries not None, awaitable):
         self.deliveries = deliveries
         self.awaitable = awaitable
 
@@ -78,6 +78,8 @@ cdef class PayloadDelivery(Steps):
     """One payload that a connection takes; counts in the same way, and its bytes too."""
 
     cdef object begin(self):
+        if self.deliveries is None:
+            raise TypeError('What sends is made by send_event() and send_raw() of a session.')
         self.deliveries.count += 1
         self.deliveries.size += <size_t> PyBytes_GET_SIZE(self.payload)
         return self.deliveries.send_payload(self.payload)

@@ -47,7 +47,7 @@ cdef class Hub:
     - max_size: the limit of one message in bytes, fragments included
     """
 
-    def __init__(self, loop, negotiate, double open_timeout, double close_timeout, size_t max_size):
+    def __cinit__(self, loop, negotiate, double open_timeout, double close_timeout, size_t max_size):
         self.loop = loop
         self.negotiate = negotiate
         self.open_timeout = open_timeout

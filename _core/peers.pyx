@@ -43,6 +43,13 @@ cdef class PeerClose:
         self.code = code
 
 
+cdef inline int demand_open(WAMPPeer peer) except -1:
+    """Raise ConnectionClosed; before the handshake is done there is no codec either."""
+    if peer.state != SOCKET_OPEN:
+        raise ConnectionClosed('The WebSocket connection is not open.')
+    return 0
+
+
 cdef class WAMPPeer(WebSocketTransport):
     """One client. `server` has these methods:
 
@@ -401,6 +408,7 @@ cdef class WAMPPeer(WebSocketTransport):
     # For Python
 
     cdef int put_message(self, object message) except -1:
+        demand_open(self)
         self.put_payload(self.codec.encode_message(message))
         return 0
 
@@ -414,6 +422,7 @@ cdef class WAMPPeer(WebSocketTransport):
 
     def put_all(self, messages):
         """Append messages, in one payload where the subprotocol is batched; see put()."""
+        demand_open(self)
         if self.codec.is_batched:
             self.put_payload(self.codec.encode_many(messages))
         else:

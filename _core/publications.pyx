@@ -76,7 +76,7 @@ cdef class Publication:
     Its payload is read once, whatever it is made of. Raises SerializationError where it is none.
     """
 
-    def __init__(self, str topic not None, args, kwargs, dict details not None, Audience audience not None):
+    def __cinit__(self, str topic not None, args, kwargs, dict details not None, Audience audience not None):
         self.number = next_global_id()
         self.topic = topic
         self.args = as_arguments(args)

@@ -66,6 +66,8 @@ cdef class SessionCore:
     def __init__(self, connection, realm, tasks=None, auth_id=None, auth_methods=()):
         self.connection = connection
         self.outlet = connection if isinstance(connection, Outlet) else None
+        if self.outlet is not None and self.outlet.codec is None:
+            raise TypeError('A session begins when its connection has opened, and has a codec to send with.')
         self.realm = realm
         self.task_group = tasks
         self.number = next_global_id()
@@ -384,7 +386,11 @@ cdef class SessionCore:
 
     def call_on_relief(self, callback):
         """Call a function, once, when half of what may wait for the client to read is on its way."""
-        self.deliveries.reliefs.append(callback)
+        if self.deliveries is None:
+            # Nothing has ever had to wait.
+            callback()
+        else:
+            self.deliveries.reliefs.append(callback)
 
     cdef object wait_for_room(self):
         """Return None while the client reads what it is sent, else an awaitable of the time when it may again.

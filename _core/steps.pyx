@@ -196,10 +196,10 @@ cdef class Steps:
         return yielded
 
     def close(self):
-        if self.phase == STEPS_NEW or self.phase == STEPS_DONE:
-            self.phase = STEPS_DONE
+        if self.phase == STEPS_DONE:
             return
         try:
+            # Also before the first step, where nothing is to be run: subclasses do what belongs to the end.
             if self.advance(None, GeneratorExit()) is FINISHED:
                 return
         except GeneratorExit:

@@ -64,7 +64,8 @@ cdef class WebSocketTransport(Outlet):
     A Python subclass adds asyncio.BufferedProtocol as a second base, for the loop to recognize it.
     """
 
-    def __cinit__(self, *args, **kwargs):
+    def __cinit__(self, Hub hub not None, *args, **kwargs):
+        self.hub = hub
         self.out = NULL
         self.state = SOCKET_HANDSHAKE
 
@@ -72,7 +73,6 @@ cdef class WebSocketTransport(Outlet):
         Py_XDECREF(self.out)
 
     def __init__(self, Hub hub not None):
-        self.hub = hub
         self.own_head = b''
 
     # What subclasses decide

@@ -2,6 +2,7 @@
 
 import asyncio
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,11 +17,12 @@ from serverwamp_fast._core.states import ACTIONS, STATES, action
 from serverwamp_fast.errors import (
     ConnectionClosed,
     InvalidRequestError,
+    NoSuchRouteError,
     PeerAbortedError,
     UnexpectedMessageError,
     WAMPMsgParseError,
 )
-from serverwamp_fast.rpc import RPCRouter
+from serverwamp_fast.rpc import RPCInputs, RPCRouter
 from serverwamp_fast.session import WAMPSession
 
 NAMES = messages.MESSAGE_NAMES
@@ -167,6 +169,50 @@ def test_calls_handled_by_a_function(synchronize: bool) -> None:
     # It runs what the function is, and fails on it, as it is only a name.
     drive(call)
     assert delegate.messages == [MESSAGES['CALL']]
+
+
+async def find_nothing(session: WAMPSession, message: Any) -> None:
+    raise NoSuchRouteError('nothing here')
+
+
+async def fail_late(session: WAMPSession, message: Any) -> None:
+    raise LookupError('late')
+
+
+def fail_at_once(session: WAMPSession, message: Any) -> None:
+    raise LookupError('at once')
+
+
+async def yield_something(session: WAMPSession, message: Any) -> Any:
+    yield 'something'
+
+
+@pytest.mark.parametrize(
+    ('function', 'answer'),
+    [
+        (find_nothing, ['wamp.error.no_such_procedure', (), {'message': 'nothing here'}]),
+        (fail_late, ['wamp.error.runtime_error']),
+        (fail_at_once, ['wamp.error.runtime_error']),
+        (yield_something, ['wamp.error.runtime_error']),
+        (lambda session, message: None, ['wamp.error.runtime_error']),
+    ],
+)
+def test_functions_for_calls_that_fail(function: Any, answer: list[Any]) -> None:
+    session = open_session()
+    attach(session, None, Dispatch(None, function, [CODES['CALL']], False))
+    drive(receive(session, MESSAGES['CALL']))
+    assert session.connection.sent == [[8, 48, 5, {}, *answer]]
+
+
+@pytest.mark.parametrize('options', [{}, {'progress': True}])
+def test_a_call_that_is_thrown_away_before_its_first_step(options: dict[str, Any]) -> None:
+    session = open_session()
+    dispatch = Dispatch(None, fail_late, [CODES['CALL']], False, None, partial(RPCInputs, None))
+    attach(session, None, dispatch)
+    receive(session, [48, 5, options, 'com.example.procedure']).close()
+    # The session knows no such call any more.
+    assert receive(session, [49, 5, {}]) is None
+    assert session.connection.sent == []
 
 
 @pytest.mark.parametrize('name', ['CALL', 'SUBSCRIBE', 'UNSUBSCRIBE', 'GOODBYE'])

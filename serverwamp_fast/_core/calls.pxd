@@ -47,6 +47,7 @@ cdef class Call(Steps):
     cdef int hold(self, object cancel) except -1
     cdef object end_early(self, object uri, bint kills)
     cdef object shielded(self, object awaitable)
+    cdef object hand_over(self)
     cdef object invoke(self, CallPlan plan)
     cdef object make_request(self)
     cdef object reply_failed(self, object error)

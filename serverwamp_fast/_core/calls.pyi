@@ -1,9 +1,23 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self, type_check_only
 
 from .routes import RouteTable
 from .sessions import SessionCore
 from .steps import Steps
+
+@type_check_only
+class _MakeRequest(Protocol):
+    def __call__(
+        self,
+        id: Any,
+        session: Any,
+        uri: Any,
+        args: Any,
+        kwargs: Any,
+        options: Any,
+        inputs: Any = None,
+        /,
+    ) -> Any: ...
 
 class CallRules:
     """How the calls of a realm are answered: its routes, its default args, and the public layer's functions.
@@ -18,17 +32,17 @@ class CallRules:
     - convert_names(kwargs) -> the keyword arguments that a procedure gets
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         routes: RouteTable,
         factories: dict[str, Callable[[], Any]],
-        make_request: Callable[..., Any],
+        make_request: _MakeRequest,
         interpret: Callable[[Any], Any],
         stream: Callable[..., Awaitable[Any]],
         *,
         handler: Callable[[Any], Any] | None = None,
         convert_names: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
 
 class Call(Steps):
     """A CALL being answered: a coroutine that ends when RESULT or ERROR is out (WAMP BP, "Calling")."""

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import Any, Self
 
 class Hub:
     """What the connections of one server share: the loop, the read buffer, and who has output to write.
@@ -14,14 +14,14 @@ class Hub:
     - max_size: the limit of one message in bytes, fragments included
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         loop: asyncio.AbstractEventLoop,
         negotiate: Callable[[bytes], tuple[Any, ...]],
         open_timeout: float,
         close_timeout: float,
         max_size: int,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
     @property

@@ -1,5 +1,5 @@
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 class Audience:
     """Which subscribers get an event (WAMP AP, "Subscriber Black- and Whitelisting", "Publisher Exclusion").
@@ -16,14 +16,14 @@ class Publication:
     `args` and `kwargs` are read once. Raises SerializationError for what is no sequence of values and no mapping.
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         topic: str,
         args: Sequence[Any] | None,
         kwargs: Mapping[str, Any] | None,
         details: dict[str, Any],
         audience: Audience,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def number(self) -> int:
         """The publication's id, 1..2**53, which all receivers are told."""

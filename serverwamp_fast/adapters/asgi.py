@@ -1,7 +1,9 @@
 """WAMP over WebSocket on an ASGI 3 server, which may run on asyncio or on trio."""
 
+import asyncio
 import ssl
 from abc import ABCMeta
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +12,7 @@ from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from ..connection import ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
-from .async_base import runs_on_trio
+from .async_base import Event, runs_on_trio
 from .http_info import decode_query, find_peer_address, parse_cookies
 
 # In the server's order of preference, which decides: the scope's order need not be the client's.
@@ -102,6 +104,11 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
     How large a message may be is for the server's configuration to say.
     """
 
+    # One task at a time is in the server's `send`; the others have events here, and wait for their turn. One
+    # implementation of uvicorn fails when several wait in there for the client to read, with the message sent.
+    _is_sending = False
+    _turns: deque[Event] | None = None
+
     def __init__(
         self,
         asgi_scope: Scope,
@@ -150,20 +157,64 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
             event['bytes'] = payload
         else:
             event['text'] = payload.decode()
+        if self._is_sending:
+            await self._wait_for_turn()
+            if self._closed:
+                self._pass_turn()
+                raise ConnectionClosed('The WebSocket is closed.')
+        self._is_sending = True
         try:
             await self._asgi_send(event)
         except SEND_ERRORS as error:
             self._closed = True
             raise ConnectionClosed('The WebSocket is closed.') from error
+        finally:
+            self._pass_turn()
 
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
+        if self._is_sending:
+            await self._wait_for_turn()
+        self._is_sending = True
         try:
             await self._asgi_send({'type': 'websocket.close'})
         except SEND_ERRORS:
             pass
+        finally:
+            self._pass_turn()
+
+    async def _wait_for_turn(self) -> None:
+        if self._turns is None:
+            self._turns = deque()
+        turns, turn = self._turns, new_event()
+        turns.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn in turns:
+                turns.remove(turn)
+            else:
+                # It has come, and the task is cancelled all the same.
+                self._pass_turn()
+            raise
+
+    def _pass_turn(self) -> None:
+        # To the next one directly, so that nobody who comes now gets ahead.
+        if self._turns:
+            self._turns.popleft().set()
+        else:
+            self._is_sending = False
+            self._turns = None
+
+
+def new_event() -> Event:
+    if runs_on_trio():
+        import trio
+
+        return trio.Event()
+    return asyncio.Event()
 
 
 def shield_if_trio(send: Send) -> Send:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 aiohttp = pytest.importorskip('aiohttp', reason='aiohttp is not installed')
-from echo_servers import JSON  # noqa: E402
+from echo_servers import JSON, aiohttp_server, assert_closed  # noqa: E402
 from test_adapters_aiohttp import connected, server_task  # noqa: E402
 
+import serverwamp_fast as wamp  # noqa: E402
 from serverwamp_fast.adapters import aiohttp as adapter  # noqa: E402
 from serverwamp_fast.connection import ConnectionClosed  # noqa: E402
 
@@ -63,4 +64,66 @@ def test_what_could_not_be_sent_is_not_left_to_the_garbage_collector(run, monkey
             await outcome
 
     monkeypatch.setattr(adapter.AiohttpWebSocketConnection, '_send', observed_send)
+    run(main())
+
+
+@pytest.mark.skipif(adapter.TCP_CORK is None, reason='TCP_CORK is of Linux')
+@pytest.mark.parametrize(
+    'is_lost_first', [True, False], ids=['before the answers', 'among the answers']
+)
+def test_answers_to_a_client_that_pipelined_and_vanished_can_not_be_sent(
+    run, is_lost_first: bool
+) -> None:
+    """What the answers are held back with for a moment is an option of a socket that is closed by then."""
+
+    async def main() -> None:
+        are_there = asyncio.Event()
+
+        async def answer(connection: Any) -> None:
+            await are_there.wait()
+            # The loop reads them.
+            for _ in range(10):
+                await asyncio.sleep(0)
+            msgs = connection.iterate_msgs()
+            await anext(msgs)
+            if not is_lost_first:
+                await connection.send_msg(await anext(msgs))
+            connection._transport.abort()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            connection._is_pipelined = True
+            await assert_closed(connection)
+
+        serve, outcome = server_task(answer)
+        async with connected(serve, JSON) as ws:
+            for number in (1, 2):
+                await ws.send_str(f'[50,{number},{{}}]')
+            are_there.set()
+            await outcome
+
+    run(main())
+
+
+def test_the_sessions_of_clients_that_vanished_are_let_go(run) -> None:
+    """They pipelined requests, and their answers meet a connection that is lost."""
+    app = wamp.Application()
+    app.allow_subscribe('', match='prefix')
+    topics = app._default_realm.topics
+
+    async def main() -> None:
+        async with (
+            aiohttp_server(app.aiohttp_websocket_handler()) as url,
+            aiohttp.ClientSession() as http,
+        ):
+            for _ in range(5):
+                ws = await http.ws_connect(f'ws://{url}', protocols=[JSON])
+                await ws.send_str('[1,"realm1",{"roles":{}}]')
+                for number in range(1, 301):
+                    await ws.send_str(f'[32,{number},{{}},"topic"]')
+                await ws.receive()
+                ws._writer.transport.abort()
+                while app._active_sessions:
+                    await asyncio.sleep(0.001)
+            assert len(topics) == 0
+
     run(main())

@@ -39,6 +39,9 @@ INVALID_TEXT = 1007
 # With it, Linux's kernel collects what is written until it is taken back, 0.2 seconds at most.
 TCP_CORK: int | None = getattr(socket, 'TCP_CORK', None)
 
+# What setting an option raises where it can't be. The ValueError is that of uvloop's sockets when they are closed.
+SOCKET_ERRORS = (AttributeError, OSError, ValueError)
+
 # Text can be had undecoded from version 3.14 on, and sent so from 3.11 on. JSON is decoded from
 # bytes and encoded to bytes, so that saves a copy each way.
 _response_options: dict[str, Any] = (
@@ -179,8 +182,8 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         sock = self._transport.get_extra_info('socket') if self._transport else None
         try:
             sock.setsockopt(socket.IPPROTO_TCP, TCP_CORK, 1)  # type: ignore[union-attr]
-        except (AttributeError, OSError):
-            # There is no such thing where this isn't TCP.
+        except SOCKET_ERRORS:
+            # There is no such thing where this isn't TCP. Sending will tell of a socket that has been closed.
             self._is_pipelined = False
             return
         self._is_corked = True
@@ -190,7 +193,7 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         self._is_corked = False
         try:
             sock.setsockopt(socket.IPPROTO_TCP, TCP_CORK, 0)
-        except OSError:
+        except SOCKET_ERRORS:
             # It has been closed meanwhile, which sends all there is.
             pass
 

@@ -385,9 +385,8 @@ cdef class SessionCore:
         return self.deliveries is not None and self.deliveries.are_too_many()
 
     def call_on_relief(self, callback):
-        """Call a function, once, when half of what may wait for the client to read is on its way."""
-        if self.deliveries is None:
-            # Nothing has ever had to wait.
+        """Call a function, once, when half of what may wait for the client to read is on its way: now, if nothing waits."""
+        if self.deliveries is None or self.deliveries.count == 0:
             callback()
         else:
             self.deliveries.reliefs.append(callback)

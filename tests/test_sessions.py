@@ -493,6 +493,15 @@ class Curious(WAMPSession):
         await super().send_raw(msg)
 
 
+def test_relief_where_nothing_waits_comes_at_once() -> None:
+    called: list[int] = []
+    session = open_session()
+    session.call_on_relief(lambda: called.append(1))
+    drive(session.send_raw((50, 1, {})))
+    session.call_on_relief(lambda: called.append(2))
+    assert called == [1, 2]
+
+
 def test_public_sessions_can_be_extended() -> None:
     session = open_session(kind=Curious)
     session.seen = []

@@ -49,6 +49,18 @@ def test_native_send_raw(run: LoopRunner) -> None:
     with_native_client(run, check)
 
 
+def test_native_sessions_are_never_congested(run: LoopRunner) -> None:
+    """Their connections keep account themselves."""
+
+    async def check(client: NativeClient) -> None:
+        called = asyncio.Event()
+        client.session.call_on_relief(called.set)
+        assert called.is_set()
+        assert not client.session.is_congested
+
+    with_native_client(run, check)
+
+
 @pytest.mark.parametrize(('args', 'kwargs', 'payload'), EVENTS)
 def test_native_send_event(run: LoopRunner, args: tuple, kwargs: dict, payload: list) -> None:
     async def check(client: NativeClient) -> None:

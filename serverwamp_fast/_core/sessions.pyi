@@ -117,7 +117,7 @@ class SessionCore:
         """Whether so many of the session's messages, or bytes, wait to be sent that reading has to stop."""
 
     def call_on_relief(self, callback: Callable[[], object]) -> None:
-        """Call `callback` once when half of that is sent; for a session that is congested."""
+        """Call `callback` once when half of that is sent; at once if nothing waits to be sent."""
 
     def take_held_events(self, number: int) -> Sequence[Any]:
         """Return the events held for a subscription so far; if there are none, none are held from now on."""

@@ -11,11 +11,13 @@ JavaScript has no other numbers, and its MessagePack libraries write large ones 
 from cpython.bool cimport PyBool_Check
 from cpython.dict cimport PyDict_Next, PyDict_Size
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.list cimport PyList_GET_SIZE
+from cpython.list cimport PyList_CheckExact, PyList_GET_SIZE
 from cpython.long cimport PyLong_Check, PyLong_CheckExact
 from cpython.object cimport PyObject
-from cpython.tuple cimport PyTuple_GET_SIZE
+from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_Check
+
+from msgpack import ExtType
 
 from serverwamp_fast._core.uris cimport is_loose_pattern, is_loose_uri, is_strict_pattern, is_strict_uri
 
@@ -212,6 +214,13 @@ fill_forms()
 MESSAGE_NAMES = {form[0]: form[1] for form in FORMS}
 
 
+cdef inline bint is_list(object value):
+    """Return whether a value is a list. MessagePack's extensions are not, although their class is one of tuples."""
+    if PyTuple_CheckExact(value) or PyList_CheckExact(value):
+        return True
+    return isinstance(value, (list, tuple)) and not isinstance(value, ExtType)
+
+
 cdef inline object item_at(object message, Py_ssize_t index):
     """Return an element. Bounds are checked: a list that a user made could shrink under our feet."""
     if isinstance(message, list):
@@ -274,7 +283,7 @@ cdef object read_option(int kind, object value):
         if exact and PyFloat_CheckExact(value):
             return number
         return value if exact else None
-    if kind == OPTION_UNSUPPORTED or not isinstance(value, (list, tuple)):
+    if kind == OPTION_UNSUPPORTED or not is_list(value):
         return None
     if kind == OPTION_INTEGERS:
         numbers = [read_option(OPTION_INTEGER, item) for item in value]
@@ -339,12 +348,12 @@ cdef object check_fields(object message, bint strict):
     cdef bint exact = False, valid
     cdef long long number, request_id = 0
     cdef list corrected = None
+    if not is_list(message):
+        raise WAMPMsgParseError('A message is a list')
     if isinstance(message, list):
         size = PyList_GET_SIZE(message)
-    elif isinstance(message, tuple):
-        size = PyTuple_GET_SIZE(message)
     else:
-        raise WAMPMsgParseError('A message is a list')
+        size = PyTuple_GET_SIZE(message)
     if size == 0:
         raise WAMPMsgParseError('A message is a list that is not empty')
     code = item_at(message, 0)
@@ -395,7 +404,7 @@ cdef object check_fields(object message, bint strict):
                     corrected = list(message) if corrected is None else corrected
                     corrected[index] = seen
         elif kind == KIND_LIST:
-            if not isinstance(value, (list, tuple)):
+            if not is_list(value):
                 refuse_field(slot, index)
         elif not PyUnicode_Check(value):
             refuse_field(slot, index)

@@ -4,8 +4,9 @@ import inspect
 import math
 from collections import OrderedDict
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +64,13 @@ DICT_PLACES = [
     if isinstance(element, dict)
 ]
 
+LIST_PLACES = [
+    (code, place)
+    for code, message in COMPLETE.items()
+    for place, element in enumerate(message)
+    if isinstance(element, list)
+]
+
 # The elements that are URIs.
 URIS = {1: 1, 8: 4, 16: 3, 32: 3, 48: 3, 64: 3}
 
@@ -108,6 +116,35 @@ def test_elements_too_many(code: int) -> None:
     assert check(message) is message
     with pytest.raises(WAMPMsgParseError, match='too many elements'):
         check(message, strict=True)
+
+
+def test_extensions_of_messagepack_are_no_lists() -> None:
+    """Their class is one of tuples, (code, data)."""
+    with pytest.raises(WAMPMsgParseError, match='A message is a list'):
+        check(msgpack.ExtType(5, b'secret'))
+    for code, place in LIST_PLACES:
+        with pytest.raises(WAMPMsgParseError, match='is not a list'):
+            check(with_element(code, place, msgpack.ExtType(5, b'a')))
+    with pytest.raises(WAMPMsgParseError, match='forward_for is not a list'):
+        check([16, 7, {'forward_for': msgpack.ExtType(5, b'a')}, 'com.example.topic'])
+    # Inside of values they are whatever the application makes of them.
+    message = [48, 7, {}, 'com.example.procedure', [msgpack.ExtType(5, b'a')]]
+    assert check(message) is message
+
+
+def test_other_lists_and_tuples_are_lists() -> None:
+    class Message(NamedTuple):
+        code: int
+        request: int
+        options: dict[str, Any]
+        procedure: str
+        args: Any
+
+    class Arguments(list[Any]):
+        pass
+
+    message = Message(48, 7, {}, 'com.example.procedure', Arguments([1]))
+    assert check(message) is message
 
 
 @pytest.mark.parametrize('code', COMPLETE)

@@ -134,6 +134,12 @@ cdef class WebSocketTransport(Outlet):
         return self.hub.view[:len(self.hub.view) - len(self.backlog)]
 
     def buffer_updated(self, Py_ssize_t size):
+        cdef Py_ssize_t room = len(self.hub.view)
+        if self.backlog is not None:
+            room -= PyBytes_GET_SIZE(self.backlog)
+        if self.corked or not 0 <= size <= room:
+            # No loop does that, but everybody can call this. Memory that is being read from would be read again.
+            raise RuntimeError(f'get_buffer() comes first, for {size} bytes, and not while messages are handled.')
         try:
             self.process(self.hub.buffer, <size_t> size)
         except (KeyboardInterrupt, SystemExit) as error:

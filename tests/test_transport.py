@@ -366,6 +366,30 @@ def test_a_transport_needs_a_hub() -> None:
         MessageTransport(None)
 
 
+def test_what_no_loop_does_is_refused(run) -> None:
+    """All connections read into the same memory, so nobody may say that there is more in it, or read it again."""
+
+    class Reentrant(Echo):
+        def message_received(self, data: bytes, is_text: bool) -> None:
+            with pytest.raises(RuntimeError, match='not while messages are handled'):
+                self.buffer_updated(1)
+            super().message_received(data, is_text)
+
+    async def main() -> None:
+        async with echoing(Reentrant) as server:
+            client = await server.connect()
+            await client.send(frame(TEXT, b'again'))
+            assert await client.read_frame() == (TEXT, b'again')
+            (connection,) = server.connections
+            for wrong in (-1, len(connection.get_buffer(-1)) + 1, 1 << 40):
+                with pytest.raises(RuntimeError, match='get_buffer'):
+                    connection.buffer_updated(wrong)
+            await client.leave()
+            await server.all_gone()
+
+    run(main())
+
+
 def test_what_is_sent_outside_of_a_read_is_sent_together(run) -> None:
     """One write for each connection and turn of the loop."""
     writes = []

@@ -167,7 +167,7 @@ cdef class Call(Steps):
             raise self.cancellation
         # GeneratorExit: nobody is throwing this coroutine away, so it is an error like others.
         if isinstance(error, (Exception, GeneratorExit)):
-            if self.stage == CALL_GIVEN_UP:
+            if self.stage == CALL_GIVEN_UP or (self.outer is not None and self.outer.stage == CALL_GIVEN_UP):
                 if not isinstance(error, ConnectionClosed):
                     logger.error('Exception from call handler for procedure %s', self.uri, exc_info=error)
                 return None

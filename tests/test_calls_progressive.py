@@ -188,7 +188,9 @@ def test_not_with_synchronized_requests(setting: Setting, path: Any) -> None:
 @in_every_setting
 @on_every_path
 @pytest.mark.parametrize('mode', ['skip', 'kill', 'killnowait'])
-def test_cancelled_while_waiting_for_inputs(setting: Setting, path: Any, mode: str) -> None:
+def test_cancelled_while_waiting_for_inputs(
+    setting: Setting, path: Any, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main(setting: Setting) -> None:
         procedures = Procedures()
         async with setting.join(procedures.routes, path) as talk:
@@ -203,6 +205,7 @@ def test_cancelled_while_waiting_for_inputs(setting: Setting, path: Any, mode: s
             assert procedures.taken == [[[1], {}]]
 
     setting.run(main)
+    assert not [record for record in caplog.records if record.levelname == 'ERROR']
 
 
 @in_every_setting

@@ -144,6 +144,15 @@ cdef class WAMPPeer(WebSocketTransport):
         self.job.cancel()
         return True
 
+    cdef bint is_abort_of_opening(self, object item) except -1:
+        """Whether an item is ABORT while a session is being opened. What hasn't its form is refused in its turn."""
+        if self.job is None or self.session is None or self.session.state != STATE_OPENING:
+            return False
+        try:
+            return check_message(item)[0] == ABORT
+        except WAMPMsgParseError:
+            return False
+
     cdef bint is_busy(self) noexcept:
         if self.held_size == 0:
             return False
@@ -190,6 +199,11 @@ cdef class WAMPPeer(WebSocketTransport):
                 self.budget -= 1
                 return self.handle(item)
             self.schedule_resume()
+        elif self.is_abort_of_opening(item):
+            # It ends everything in any state, so it doesn't wait for the authenticator.
+            logger.info('Session %s ends: %.500r', self.session.id, f'The client aborted the session: {item[2]}')
+            self.give_up_opening()
+            return self.begin_close(1000, b'')
         if self.held is None:
             self.held = deque()
         size += HELD_OVERHEAD

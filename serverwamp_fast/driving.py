@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ._core.calls import Call, hold
 from ._core.dispatch import InOrder, receive
 from ._core.intakes import Intake
-from ._core.messages import check
+from ._core.messages import ABORT, check
 from ._core.states import ACTIONS, STATES, action
 from .errors import ConnectionClosed, NoSuchRealmError, PeerAbortedError, WAMPMsgParseError
 
@@ -106,9 +106,9 @@ class ConnectionDriver:
         """Open a session and run it until it ends; return whether that was by GOODBYE, after which the client may
         open another one on the same connection.
         """
-        if not await self._open(session, deadline):
-            return False
         try:
+            if not await self._open(session, deadline):
+                return False
             while (work := await self._next_work(session)) is not END:
                 if isinstance(work, InOrder):
                     await self._run_in_order(work.work)
@@ -232,6 +232,8 @@ class ConnectionDriver:
                 await reading.cancel()
         if failure is not None:
             raise failure
+        if not established and not session.has_ended and is_abort(self._ahead):
+            raise PeerAbortedError(f'The client aborted the session: {self._ahead[2]}')
         return established
 
     async def _read_ahead(self, session: WAMPSession) -> None:
@@ -241,8 +243,13 @@ class ConnectionDriver:
             self._ahead = error
         is_gone = self._ahead is END or isinstance(self._ahead, ConnectionClosed)
         # Who has decided about the session already may have other things to do.
-        if is_gone and not (session.was_welcomed or session.has_ended):
+        if session.was_welcomed or session.has_ended:
+            pass
+        elif is_gone:
             logger.debug('The client left while session %s was being opened.', session.id)
+            session.stop_opening()
+        elif self._arrival is None and is_abort(self._ahead):
+            # It ends everything in any state. Only an authenticator that waits for a message is given it.
             session.stop_opening()
 
         if self._arrival is not None:
@@ -261,7 +268,10 @@ class ConnectionDriver:
             arrival = self._arrival = self._support.new_event()
             # _open() has seen to it that there are events.
             assert arrival is not None
-            await arrival.wait()
+            try:
+                await arrival.wait()
+            finally:
+                self._arrival = None
         message = await self._receive()
         await reading.spawn(self._read_ahead, session)
         return message
@@ -295,6 +305,14 @@ class ConnectionDriver:
         # The text may quote the client, at any length.
         logger.log(level, 'A session is aborted with %s: %.500r', uri, message)
         await self._connection.abort(uri, message)
+
+
+def is_abort(message: Any) -> bool:
+    """Whether something is a message, and ABORT."""
+    try:
+        return bool(check(message)[0] == ABORT)
+    except WAMPMsgParseError:
+        return False
 
 
 async def _start(tasks: Any, work: Coroutine[Any, Any, None]) -> None:

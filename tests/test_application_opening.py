@@ -4,6 +4,7 @@ The same on the native server and on a connection of the user's own, which hands
 """
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -88,6 +89,65 @@ def test_a_client_that_leaves_cancels(run, clients: Clients, caplog, place: str)
 
     run(main())
     assert not warnings_in(caplog)
+
+
+@PLACES
+@pytest.mark.parametrize('details', [{}, {'message': 'Changed my mind.'}])
+def test_abort_cancels(run, clients: Clients, caplog, place: str, details: Any) -> None:
+    """It ends everything in any state, and is not answered."""
+
+    async def main() -> None:
+        app = make_app()
+        hanging = hang_in(app, place)
+        async with clients.of(app) as connect:
+            client = await connect()
+            await client.say(HELLO)
+            await hanging.has_begun.wait()
+            await client.say([3, details, 'com.example.reason'])
+            await client.expect_over()
+            await hanging.was_cancelled.wait()
+
+    caplog.set_level(logging.INFO, 'serverwamp_fast')
+    run(main())
+    assert not warnings_in(caplog)
+    assert 'The client aborted the session: com.example.reason' in caplog.text
+
+
+def test_abort_does_not_wait_for_what_came_before(run, caplog) -> None:
+    """That is held until WELCOME, which will not come."""
+
+    async def main() -> None:
+        app = make_app()
+        hanging = hang_in(app, 'authenticator')
+        async with Clients('native').of(app) as connect:
+            client = await connect()
+            await client.say(HELLO, *([48, n, {}, 'echo'] for n in range(1, 6)), [3, {}, 'a.b'])
+            await client.expect_over()
+            await hanging.was_cancelled.wait()
+
+    run(main())
+    assert not warnings_in(caplog)
+
+
+def test_what_is_no_abort_waits_for_its_turn(run, clients: Clients) -> None:
+    async def main() -> None:
+        app = make_app()
+        go = asyncio.Event()
+
+        async def authenticate(session: Any) -> None:
+            await go.wait()
+            await session.mark_authenticated('me')
+
+        app.set_authentication_handler(authenticate)
+        async with clients.of(app) as connect:
+            client = await connect()
+            await client.say(HELLO, [3])
+            await asyncio.sleep(0.01)
+            go.set()
+            assert (await client.hear())[0] == 2
+            await client.expect_abort('wamp.error.protocol_violation')
+
+    run(main())
 
 
 def test_a_transport_that_raises_when_the_client_leaves(run) -> None:

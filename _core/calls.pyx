@@ -358,6 +358,11 @@ cdef class Call(Steps):
         if self.inputs is not None:
             self.inputs.end()
 
+    def caller_leaves(self):
+        """The caller sends nothing more, but not all that it sent has been looked at."""
+        if self.inputs is not None:
+            self.inputs.lift_limit()
+
     def drops(self, is_final):
         """Whether a RESULT or ERROR that somebody sends for this call by himself must not leave."""
         return False
@@ -417,6 +422,46 @@ cdef class Expiry(Steps):
         if isinstance(error, ConnectionClosed):
             return None
         raise error
+
+
+cdef class RoomWait(Steps):
+    """The wait for a procedure to take inputs of its call. A call whose procedure takes none for too long ends.
+
+    The client isn't read meanwhile: it might have left, or cancelled the call.
+    """
+
+    cdef object begin(self):
+        support = self.call.session.dispatch.support
+        if support is not None:
+            self.stop_timer = support.call_later(self.call.inputs.PATIENCE, self.give_up)
+        return self.room
+
+    cdef object returned(self, object value):
+        self.stop()
+        return None
+
+    cdef object raised(self, object error):
+        self.stop()
+        raise error
+
+    cdef int stop(self) except -1:
+        if self.stop_timer is not None:
+            self.stop_timer()
+            self.stop_timer = None
+        return 0
+
+    def give_up(self):
+        """Return an awaitable that ends the call."""
+        logger.warning('A call ends because procedure %s has taken none of its inputs for %g seconds.',
+                       self.call.uri, self.call.inputs.PATIENCE)
+        return Expiry(self.call)
+
+
+cdef RoomWait new_room_wait(Call call, object room):
+    cdef RoomWait wait = RoomWait.__new__(RoomWait)
+    wait.call = call
+    wait.room = room
+    return wait
 
 
 cdef int fill_call(Call call, SessionCore session, object message) except -1:
@@ -495,8 +540,9 @@ cdef object continue_call(SessionCore session, object message):
         call.has_all_inputs = is_last
         if call.stage != CALL_HANDLING:
             return None
-        return call.inputs.put(
+        room = call.inputs.put(
             message[4] if len(message) > 4 else (), message[5] if len(message) > 5 else None, is_last)
+        return None if room is None else new_room_wait(call, room)
     return None if is_abandoned(session, message[1], is_last) else NEW_CALL
 
 

@@ -125,6 +125,7 @@ cdef class WAMPPeer(WebSocketTransport):
             return 0
         if self.opener is not None:
             self.give_to_opener(ConnectionClosed('The client has left.'))
+        self.make_room()
         if self.job is None and self.held:
             return self.schedule_resume()
         return self.on_all_read()
@@ -152,6 +153,13 @@ cdef class WAMPPeer(WebSocketTransport):
             return check_message(item)[0] == ABORT
         except WAMPMsgParseError:
             return False
+
+    cdef int make_room(self) except -1:
+        """The client is leaving. What it has sent is all that its progressive calls will get, so none of it waits."""
+        if self.session is not None and self.session.calls is not None:
+            for call in self.session.calls.values():
+                (<Call?> call).caller_leaves()
+        return 0
 
     cdef bint is_busy(self) noexcept:
         if self.held_size == 0:
@@ -190,8 +198,10 @@ cdef class WAMPPeer(WebSocketTransport):
         if self.is_over():
             # Such as the rest of a batch with a message in it that was answered with ABORT.
             return 0
-        if type(item) is PeerClose and self.give_up_opening():
-            return self.answer_close((<PeerClose> item).code)
+        if type(item) is PeerClose:
+            if self.give_up_opening():
+                return self.answer_close((<PeerClose> item).code)
+            self.make_room()
         if self.opener is not None:
             return self.give_to_opener(item)
         if self.job is None and not self.held:

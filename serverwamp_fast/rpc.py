@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -86,13 +87,15 @@ class RPCInput:
 
 
 class RPCInputs:
-    """The CALLs of a progressive call, as an async iterator. A client that is too fast is not read meanwhile.
+    """The CALLs of a progressive call, as an async iterator. A client that is too fast is not read meanwhile, and a
+    procedure that doesn't take them loses its call.
 
     `new_event()` is that of the AsyncSupport. Where there are no events, inputs can't be waited for, and clients
     are read all the time.
     """
 
-    LIMIT = 16  # CALLs that wait to be taken, each as large as a message may be
+    LIMIT = 64  # CALLs that wait to be taken, each as large as a message may be
+    PATIENCE = 60.0  # seconds in which one has to be taken when more than these wait, or else the call ends
 
     def __init__(
         self, new_event: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None
@@ -100,6 +103,7 @@ class RPCInputs:
         self.waiting = deque([RPCInput(args, kwargs or {})])
         self.has_all = False
         self.has_ended = False
+        self._limit: float = self.LIMIT
         self._new_event = new_event
         self._arrival: Any = None
         self._room: Any = None
@@ -108,10 +112,17 @@ class RPCInputs:
         self, args: Sequence[Any], kwargs: Mapping[str, Any] | None, is_last: bool
     ) -> Coroutine[Any, Any, None] | None:
         """Add what a CALL brings. Returns a coroutine to wait for room before more is read, or None."""
+        if self.has_ended:
+            return None
         self.waiting.append(RPCInput(args, kwargs or {}))
         self.has_all = is_last
         self._announce_arrival()
-        return self._wait_for_room() if len(self.waiting) > self.LIMIT else None
+        return self._wait_for_room() if len(self.waiting) > self._limit else None
+
+    def lift_limit(self) -> None:
+        """What has been read already is all that comes, so it needn't be waited with."""
+        self._limit = math.inf
+        self._announce_room()
 
     def end(self) -> None:
         """Nothing more will be put."""
@@ -137,7 +148,7 @@ class RPCInputs:
         return self.waiting.popleft()
 
     async def _wait_for_room(self) -> None:
-        while len(self.waiting) > self.LIMIT and not self.has_ended:
+        while len(self.waiting) > self._limit and not self.has_ended:
             if self._room is None:
                 self._room = self._new_event()
             if self._room is None:

@@ -229,7 +229,7 @@ def test_a_client_that_leaves_before_the_last_input(
 @in_every_setting
 @on_every_path
 def test_more_inputs_than_there_is_room_for(setting: Setting, path: Any) -> None:
-    count = 3 * RPCInputs.LIMIT
+    count = 2 * RPCInputs.LIMIT
 
     async def main(setting: Setting) -> None:
         procedures = Procedures()
@@ -242,6 +242,63 @@ def test_more_inputs_than_there_is_room_for(setting: Setting, path: Any) -> None
             heard = [await hear(talk), await hear(talk)]
             assert sorted(heard) == [[50, 1, {}, [*range(count), 'last']], [50, 2, {}]]
 
+    setting.run(main)
+
+
+@in_every_setting
+@on_every_path
+@pytest.mark.parametrize('mode', ['skip', 'kill', 'killnowait'])
+def test_a_procedure_that_takes_no_inputs_can_be_cancelled(setting: Setting, path: Any, mode: str) -> None:
+    async def main(setting: Setting) -> None:
+        procedures = Procedures()
+        async with setting.join(procedures.routes, path) as talk:
+            for number in range(RPCInputs.LIMIT):
+                await talk.tell(48, 1, MORE, 'slow', [number])
+            assert await say(talk, 49, 1, {'mode': mode}) == [8, 48, 1, {}, 'wamp.error.canceled']
+            await talk.tell(48, 1, {}, 'slow')
+            await hear_nothing_more(talk)
+            procedures.gate.set()
+
+    setting.run(main)
+
+
+@in_every_setting
+@on_every_path
+def test_a_procedure_that_takes_no_inputs_does_not_keep_its_client_for_ever(
+    setting: Setting, path: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main(setting: Setting) -> None:
+        procedures = Procedures()
+        async with setting.join(procedures.routes, path) as talk:
+            for number in range(2 * RPCInputs.LIMIT):
+                await talk.tell(48, 1, MORE, 'slow', [number])
+            assert await hear(talk) == [8, 48, 1, {}, 'wamp.error.timeout']
+            await hear_nothing_more(talk)
+
+    monkeypatch.setattr(RPCInputs, 'PATIENCE', 0)
+    setting.run(main)
+    (warning,) = [record for record in caplog.records if record.levelname == 'WARNING']
+    assert warning.getMessage() == (
+        'A call ends because procedure slow has taken none of its inputs for 0 seconds.'
+    )
+
+
+@in_every_setting
+def test_a_client_that_leaves_with_inputs_that_nobody_takes(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(setting: Setting) -> None:
+        procedures = Procedures()
+        app = use_routes({'async_support': setting.support})
+        app.add_rpc_routes(procedures.routes)
+        async with setting.connect(app) as talk:
+            for number in range(2 * RPCInputs.LIMIT):
+                await talk.tell(48, 1, MORE, 'slow', [number])
+            await talk.leave()
+            while app._active_sessions:
+                await anyio.sleep(0.001)
+
+    monkeypatch.setattr(RPCInputs, 'PATIENCE', 0)
     setting.run(main)
 
 
@@ -339,6 +396,9 @@ def test_inputs_without_a_server() -> None:
         assert [await anext(inputs), await anext(inputs)] == [RPCInput((1,)), RPCInput((2,), {'a': 3})]
         with pytest.raises(ConnectionClosed):
             await anext(inputs)
+        # Nobody will take it.
+        assert inputs.put((3,), None, True) is None
+        assert not inputs.waiting
         request = RPCRequest(1, None, 'a', (1,), {'b': 2})  # type: ignore[arg-type]
         assert request.inputs is request.inputs
         assert [item async for item in request.inputs] == [RPCInput((1,), {'b': 2})]

@@ -9,6 +9,7 @@ from client_frames import CLOSE, TEXT, close_payload, frame
 from raw_client import CLIENT_GOODBYE, HELLO, RawClient, make_app, serving, warnings_in
 
 import serverwamp_fast as wamp
+from serverwamp_fast.rpc import RPCInputs
 
 Loss = Callable[[RawClient], None]
 
@@ -241,3 +242,45 @@ def test_calls_in_the_read_of_the_end_are_answered(run, eager: bool, end: str, c
                 await client.expect_close(1000)
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    'loss', [RawClient.reset, RawClient.close, RawClient.end_output, say_close]
+)
+def test_inputs_of_a_client_that_has_left_wait_for_the_procedure_alone(
+    run, caplog, loss: Loss
+) -> None:
+    """More of them than are read while the procedure takes none. Nobody reads more, so the session ends at once."""
+    count = RPCInputs.LIMIT + 20
+    taken: list[int] = []
+
+    async def main() -> None:
+        app = make_app()
+        routes = wamp.RPCRouteSet()
+        has_begun, go, has_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        @routes.route('slow')
+        async def slow(request: Any) -> None:
+            has_begun.set()
+            await go.wait()
+            async for item in request.inputs:
+                taken.append(item.args[0])
+            has_ended.set()
+
+        app.add_rpc_routes(routes)
+        async with serving(app) as server:
+            client = await server.join()
+            await client.say(
+                *([48, 1, {'progress': True}, 'slow', [number]] for number in range(count)),
+                [48, 1, {}, 'slow', [count]],
+            )
+            await has_begun.wait()
+            loss(client)
+            while server.connections or app._active_sessions:
+                await asyncio.sleep(0.001)
+            go.set()
+            await has_ended.wait()
+
+    run(main())
+    assert taken == [*range(count + 1)]
+    assert not warnings_in(caplog)

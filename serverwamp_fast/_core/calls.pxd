@@ -65,6 +65,13 @@ cdef class OwnCall(Call):
 cdef class Expiry(Steps):
     cdef Call call
 
+cdef class RoomWait(Steps):
+    cdef Call call
+    cdef object room
+    cdef object stop_timer
+
+    cdef int stop(self) except -1
+
 cdef object NEW_CALL            # what continue_call() returns if it is none
 
 cdef Call new_call(SessionCore session, CallRules rules, object message)

@@ -69,6 +69,9 @@ class Call(Steps):
     def caller_left(self) -> None:
         """Say that the session is over."""
 
+    def caller_leaves(self) -> None:
+        """Say that the caller sends nothing more, but that not all it sent has been looked at."""
+
     def drops(self, is_final: bool) -> bool:
         """Whether a RESULT or ERROR that is sent for this call by other means must not leave."""
 
@@ -88,6 +91,12 @@ class Expiry(Steps):
     """The end of a call whose time is up."""
 
     def __new__(cls, call: Call) -> Self: ...
+
+class RoomWait(Steps):
+    """The wait for a procedure to take inputs of its call; ends the call if it takes none for too long."""
+
+    def give_up(self) -> Awaitable[None]:
+        """Return an awaitable that ends the call."""
 
 def hold(work: Any, cancel: Callable[[], None] | None) -> None:
     """Say how the task of a call is cancelled that runs on after its first step; None if nobody can.

@@ -139,6 +139,8 @@ REFUSED: dict[str, tuple[int, str, bytes]] = {
     'a header without a colon': (400, '', b'GET / HTTP/1.1\r\nHost\r\n\r\n'),
     'a header with a control character': (400, '', b'GET / HTTP/1.1\r\nHost: \x00\r\n\r\n'),
     'POST': (426, 'WAMP client', b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc'),
+    'no Host': (400, 'Host', b'GET / HTTP/1.1\r\n\r\n'),
+    'two Hosts': (400, 'Host', b'GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n'),
 }
 
 
@@ -162,6 +164,8 @@ def test_other_requests_are_refused(run, caplog, name: str) -> None:
 
 
 WRONG_HEADERS: dict[str, tuple[int, dict[str, str | None]]] = {
+    'no host': (400, {'Host': None}),
+    'two hosts': (400, {'Host': 'a\r\nHost: b'}),
     'no key': (400, {'Sec-WebSocket-Key': None}),
     'a short key': (400, {'Sec-WebSocket-Key': 'AAAA'}),
     'no base64': (400, {'Sec-WebSocket-Key': '*'}),

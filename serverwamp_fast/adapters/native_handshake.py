@@ -19,6 +19,7 @@ library_logger = logging.getLogger('serverwamp_fast.handshake.library')
 library_logger.setLevel(logging.WARNING)
 
 NOT_WEBSOCKET = 'This is a WAMP server. Connect to it with a WAMP client, over WebSocket.\n'
+NO_HOST = 'Say in one Host header which server is meant.\n'
 NO_SUBPROTOCOL = (
     f'Offer a WAMP subprotocol in Sec-WebSocket-Protocol. This server speaks {", ".join(SUBPROTOCOLS)}.\n'
 )
@@ -47,7 +48,9 @@ class Handshake:
             protocol.receive_eof()
             response = b''.join(protocol.data_to_send())
             return response or self._bad_request(protocol), None
-        if self.paths is not None and request.path.partition('?')[0] not in self.paths:
+        if not names_host(request):
+            answer = protocol.reject(400, NO_HOST)
+        elif self.paths is not None and request.path.partition('?')[0] not in self.paths:
             answer = protocol.reject(404, 'There is no WAMP server at this path.\n')
         elif 'upgrade' not in request.headers:
             answer = protocol.reject(426, NOT_WEBSOCKET)
@@ -84,6 +87,12 @@ def without_body(head: bytes) -> bytes | None:
     """
     plain = BODY_HEADERS.sub(b'', head)
     return None if plain == head or UPGRADE.search(head) else plain
+
+
+def names_host(request: Request) -> bool:
+    """Return whether a request says which host it is for, as those of HTTP/1.1 have to (RFC 9112, 3.2)."""
+    # Versions of the library that don't tell the protocol know no other.
+    return getattr(request, 'protocol', 'HTTP/1.1') != 'HTTP/1.1' or len(request.headers.get_all('Host')) == 1
 
 
 def offered_subprotocols(request: Request) -> list[str]:

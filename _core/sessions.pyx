@@ -385,7 +385,7 @@ cdef class SessionCore:
         return self.deliveries is not None and self.deliveries.are_too_many()
 
     def call_on_relief(self, callback):
-        """Call a function, once, when half of what may wait for the client to read is on its way: now, if nothing waits."""
+        """Call a function, once, when half of what may wait for the client is on its way: now, if nothing waits."""
         if self.deliveries is None or self.deliveries.count == 0:
             callback()
         else:

@@ -1,5 +1,6 @@
 """Connections of aiohttp's that an application puts together itself: on its own response, or with its own class."""
 
+from json import dumps, loads
 from typing import Any
 
 import pytest
@@ -67,3 +68,78 @@ def test_own_serializers_can_be_put_on_the_base_class(run) -> None:
 
     run(main())
     assert not connections[0].takes_payloads
+
+
+class ReadsFrames(adapter.AiohttpJSONWebSocketConnection):
+    """As classes for serverwamp 2.0.0 are written."""
+
+    async def iterate_msgs(self):
+        async for frame in self._ws:
+            assert type(frame.data) is str
+            for part in frame.data.split('\x1e'):
+                yield loads(part)
+
+    async def send_msg(self, msg):
+        await self._ws.send_str(dumps(msg))
+
+
+class LooksAtMessages(adapter.AiohttpJSONWebSocketConnection):
+    async def iterate_msgs(self):
+        async for msg in super().iterate_msgs():
+            yield [*msg, 'seen']
+
+
+class LooksAtPayloads(adapter.AiohttpJSONWebSocketConnection):
+    async def receive_payload(self):
+        payload = await super().receive_payload()
+        return payload and payload.replace('1', '2')
+
+
+@pytest.mark.parametrize(
+    ('kind', 'answer'),
+    [
+        (adapter.AiohttpJSONWebSocketConnection, [1, 'ä']),
+        (ReadsFrames, [1, 'ä']),
+        (LooksAtMessages, [1, 'ä', 'seen']),
+        (LooksAtPayloads, [2, 'ä']),
+    ],
+)
+def test_classes_that_read_by_themselves_get_text(run, monkeypatch, kind: Any, answer: Any) -> None:
+    monkeypatch.setitem(adapter.ws_protocol_connection_classes, JSON, kind)
+    connections = []
+
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        connections.append(await adapter.connection_for_aiohttp_request(request))
+        await Echo()(connections[0])
+        return connections[0].ws_response
+
+    async def main() -> None:
+        async with (
+            aiohttp_server(handle) as url,
+            aiohttp.ClientSession() as http,
+            http.ws_connect(f'ws://{url}', protocols=[JSON]) as ws,
+        ):
+            await ws.send_str('[1,"ä"]')
+            assert loads(await ws.receive_str()) == answer
+
+    run(main())
+    assert type(connections[0]) is kind
+
+
+def test_all_cookie_headers_are_read(run) -> None:
+    """aiohttp itself reads the first one only."""
+    connections: list[Any] = []
+
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        connections.append(await adapter.connection_for_aiohttp_request(request))
+        return connections[-1].ws_response
+
+    async def main() -> None:
+        async with aiohttp_server(handle) as url, aiohttp.ClientSession() as http:
+            for headers in ([('Cookie', 'a=1')], [('Cookie', 'a=1'), ('Cookie', 'b=2')]):
+                async with http.ws_connect(f'ws://{url}', protocols=[JSON], headers=headers) as ws:
+                    await ws.receive()
+
+    run(main())
+    cookies = [dict(connection.transport_info['http_cookies']) for connection in connections]
+    assert cookies == [{'a': '1'}, {'a': '1', 'b': '2'}]

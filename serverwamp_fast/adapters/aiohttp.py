@@ -21,7 +21,7 @@ from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
 from ..connection import ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
-from .http_info import read_tls_unique
+from .http_info import parse_cookies, read_tls_unique
 
 # All of them. Which one is used is the client's choice, by the order of its offer, but for CBOR.
 SUPPORTED_WS_PROTOCOLS = SUBPROTOCOLS
@@ -64,18 +64,21 @@ async def connection_for_aiohttp_request(
     Raises aiohttp's HTTPBadRequest for a request that doesn't ask for a WebSocket, or offers none
     of the subprotocols in SUPPORTED_WS_PROTOCOLS.
     """
-    ws = web.WebSocketResponse(
-        protocols=acceptable_subprotocols(request),
+    options: dict[str, Any] = {
+        'protocols': acceptable_subprotocols(request),
         # aiohttp refuses what reaches its limit.
-        max_msg_size=max_size + 1,
-        **_response_options,
-    )
+        'max_msg_size': max_size + 1,
+    }
+    ws = web.WebSocketResponse(**options, **_response_options)
     subprotocol = ws.can_prepare(request).protocol
     if subprotocol is None:
         # A client that names no serializer can't be understood.
         raise web.HTTPBadRequest(text='A supported WAMP WebSocket subprotocol is required.')
+    kind = ws_protocol_connection_classes[subprotocol]
+    if not reads_undecoded_text(kind):
+        ws = web.WebSocketResponse(**options)
     await ws.prepare(request)
-    return ws_protocol_connection_classes[subprotocol](ws, request)
+    return kind(ws, request)
 
 
 def acceptable_subprotocols(request: web.Request) -> Sequence[str]:
@@ -88,6 +91,14 @@ def acceptable_subprotocols(request: web.Request) -> Sequence[str]:
     if any(name.strip() in first_choices for name in offered):
         return first_choices
     return SUPPORTED_WS_PROTOCOLS
+
+
+def reads_undecoded_text(kind: type) -> bool:
+    """Whether connections of a class leave reading to this module. Others expect aiohttp's frames to have str."""
+    return (
+        getattr(kind, 'receive_payload', None) is AiohttpWebSocketConnection.receive_payload
+        and getattr(kind, 'iterate_msgs', None) is PayloadConnection.iterate_msgs
+    )
 
 
 class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
@@ -110,7 +121,7 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         self._transport = transport = request.transport
         tls = transport.get_extra_info('ssl_object') if transport else None
         self.transport_info.update(
-            http_cookies=request.cookies,
+            http_cookies=read_cookies(request),
             http_headers_raw=request.raw_headers,
             http_path=request.path,
             http_path_raw=request.raw_path,
@@ -298,6 +309,13 @@ class Receiving:
 
     def close(self) -> None:
         self._coroutine.close()
+
+
+def read_cookies(request: web.Request) -> Mapping[str, str]:
+    # aiohttp looks at the first of several headers only.
+    if len(request.headers.getall('Cookie', ())) > 1:
+        return parse_cookies(request.raw_headers)
+    return request.cookies
 
 
 def is_utf8(text: bytes) -> bool:

@@ -98,7 +98,8 @@ class Application(DefaultRealmSettings):
     - protocol_request_handlers: functions (request, session) by request class, in place of the built-in ones
     - open_timeout: seconds that a client has from connecting to an open session
     - close_timeout: seconds that a client has to answer GOODBYE or Close
-    - max_message_size: bytes of one message, fragments included; a longer one ends the connection with 1009
+    - max_message_size: bytes of one message, fragments included; a longer one ends the connection with 1009. ASGI
+      servers and those of websockets have limits of their own: the smaller one counts.
     - strict_ids: whether a session's request ids have to be 1, 2, 3 and so on; a client that breaks the sequence gets
       ABORT `wamp.error.protocol_violation` (WAMP BP, "Protocol Violations")
     - strict_uris: whether clients' URIs are held to the specification's strict rules (WAMP BP, "URIs"); HELLO then has
@@ -405,6 +406,7 @@ class Application(DefaultRealmSettings):
     def asgi_application(self, paths: Collection[str] | None = None) -> Callable[..., Awaitable[None]]:
         """Return an ASGI 3 application that serves `paths`, or every path; others get 404."""
         from .adapters.asgi import (
+            close_served,
             connection_for_asgi_invocation,
             handle_asgi_lifespan,
             handle_asgi_path_not_found,
@@ -419,9 +421,12 @@ class Application(DefaultRealmSettings):
             elif paths and scope['path'] not in paths:
                 await handle_asgi_path_not_found(scope, receive, send)
             else:
-                connection = await connection_for_asgi_invocation(scope, receive, send)
+                connection = await connection_for_asgi_invocation(
+                    scope, receive, send, max_size=self.max_message_size
+                )
                 if connection is not None:
                     await self.handle_connection(connection)
+                    await close_served(connection)
 
         return application_callable
 
@@ -445,7 +450,7 @@ class Application(DefaultRealmSettings):
         from .adapters.websockets import connection_for_websocket
 
         async def handle_websocket(ws: Any) -> None:
-            connection = await connection_for_websocket(ws)
+            connection = await connection_for_websocket(ws, max_size=self.max_message_size)
             if connection is not None:
                 await self.handle_connection(connection)
 

@@ -160,4 +160,11 @@ class PayloadConnection(Connection):
             await self.send_payload(self.codec.encode_many(batch))
 
 
+def is_larger(payload: bytes | str, limit: int) -> bool:
+    """Whether a payload has more bytes than the limit, as UTF-8 if it is text."""
+    if len(payload) > limit or isinstance(payload, bytes) or payload.isascii():
+        return len(payload) > limit
+    return len(payload.encode('utf-8', 'surrogatepass')) > limit
+
+
 MESSAGE_METHODS = ('iterate_msgs', 'send_msg', 'send_msgs', 'decode_payload')

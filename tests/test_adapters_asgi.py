@@ -27,6 +27,7 @@ from echo_servers import (
 from websockets.exceptions import InvalidStatus
 
 from serverwamp_fast.adapters import asgi as adapter
+from serverwamp_fast.application import Application
 from serverwamp_fast.connection import ConnectionClosed
 from serverwamp_fast.errors import WAMPMsgParseError
 
@@ -477,3 +478,108 @@ class TestOnTrio(ASGIServerChecks):
             lambda serve: hypercorn_trio_server(application_for(serve)),
             WSPROTO_CODE_FOR_INVALID_TEXT,
         )
+
+
+# Classes of an application's own
+
+
+class SeesPayloads(adapter.ASGIJSONWebSocketConnection):
+    async def iterate_ws_msgs(self, data_type: str) -> Any:
+        yield f'["{data_type}"]'
+        async for data in super().iterate_ws_msgs(data_type):
+            yield data
+
+
+class SeesBinaryPayloads(adapter.ASGIMsgPackWebSocketConnection):
+    async def iterate_ws_msgs(self, data_type: str) -> Any:
+        async for data in super().iterate_ws_msgs(data_type):
+            yield data.replace(b'\x01', b'\x02')
+
+
+def test_messages_are_read_through_iterate_ws_msgs() -> None:
+    """As serverwamp 2.0.0's own classes read them."""
+    script = Script({'type': 'websocket.receive', 'text': '[1]'}, DISCONNECT)
+    connection = SeesPayloads(SCOPE, script.receive, script.send, {})
+    assert receive_all(connection) == [['text'], [1]]
+    assert receive_all(connection) == []
+    script = Script({'type': 'websocket.receive', 'bytes': b'\x91\x01'}, DISCONNECT)
+    assert receive_all(SeesBinaryPayloads(SCOPE, script.receive, script.send, {})) == [(2,)]
+    script = Script({'type': 'websocket.receive', 'bytes': b'[1]'})
+    with pytest.raises(WAMPMsgParseError):
+        receive_all(SeesPayloads(SCOPE, script.receive, script.send, {}))
+
+
+# The limit of messages
+
+
+@pytest.mark.parametrize(
+    ('subprotocol', 'fits', 'too_large'),
+    [
+        (JSON, {'text': '["' + 'x' * 16 + '"]'}, {'text': '["' + 'x' * 17 + '"]'}),
+        # Characters of two and of four bytes.
+        (JSON, {'text': '["' + 'ä' * 8 + '"]'}, {'text': '["' + 'ä' * 8 + 'x"]'}),
+        (JSON, {'text': '["' + '😀' * 4 + '"]'}, {'text': '["' + '😀' * 4 + 'x"]'}),
+        (MSGPACK, {'bytes': b'\x91\xb2' + b'x' * 18}, {'bytes': b'\x91\xb3' + b'x' * 19}),
+    ],
+)
+def test_messages_have_the_limit_of_the_application(
+    subprotocol: str, fits: dict[str, Any], too_large: dict[str, Any], caplog
+) -> None:
+    async def main() -> None:
+        script = Script(
+            {'type': 'websocket.receive'} | fits, {'type': 'websocket.receive'} | too_large
+        )
+        connection = await adapter.connection_for_asgi_invocation(
+            SCOPE | {'subprotocols': [subprotocol]}, script.receive, script.send, max_size=20
+        )
+        assert connection is not None
+        assert len([msg async for msg in connection.iterate_msgs()]) == 1
+        assert script.sent[1:] == [
+            {'type': 'websocket.close', 'code': 1009, 'reason': 'Message too large'}
+        ]
+        await assert_closed(connection)
+
+    asyncio.run(main())
+    (record,) = caplog.records
+    assert '127.0.0.1' in record.getMessage() and '1009' in record.getMessage()
+
+
+# The end of serving
+
+
+class ClosesByItself(adapter.ASGIJSONWebSocketConnection):
+    async def close(self) -> None:
+        await self._asgi_send({'type': 'websocket.close'})
+
+
+def test_a_connection_that_was_served_is_closed() -> None:
+    script = Script()
+    connection = asyncio.run(script.connect())
+    for _ in range(2):
+        asyncio.run(adapter.close_served(connection))
+    assert script.sent[1:] == [{'type': 'websocket.close'}]
+    # uvicorn's answer to what is sent after a Close.
+    script = Script(error=RuntimeError())
+    asyncio.run(adapter.close_served(ClosesByItself(SCOPE, script.receive, script.send, {})))
+
+
+def test_a_session_that_an_authenticator_closes_has_its_connection_closed() -> None:
+    app = Application()
+
+    async def authenticate(session: Any) -> None:
+        await session.close()
+
+    app.set_authentication_handler(authenticate)
+    script = Script({'type': 'websocket.receive', 'text': '[1,"realm1",{"roles":{}}]'}, DISCONNECT)
+    asyncio.run(app.asgi_application()(SCOPE, script.receive, script.send))
+    assert [event['type'] for event in script.sent] == ['websocket.accept', 'websocket.close']
+
+
+def test_an_application_says_how_large_messages_may_be() -> None:
+    script = Script({'type': 'websocket.receive', 'text': '[1,"realm1",{"roles":{}}]'})
+    asyncio.run(
+        Application(max_message_size=20).asgi_application()(SCOPE, script.receive, script.send)
+    )
+    assert script.sent[1:] == [
+        {'type': 'websocket.close', 'code': 1009, 'reason': 'Message too large'}
+    ]

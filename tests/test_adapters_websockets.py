@@ -35,6 +35,8 @@ from websockets.exceptions import InvalidStatus
 
 from serverwamp_fast._core.codecs import codec_for
 from serverwamp_fast.adapters import websockets as adapter
+from serverwamp_fast.adapters.asyncio import AsyncioAsyncSupport
+from serverwamp_fast.application import Application
 from serverwamp_fast.connection import ConnectionClosed
 
 
@@ -73,6 +75,12 @@ class WebsocketsServerChecks(ServerChecks):
     kind: type[adapter.WebsocketsConnection]
 
     def serve(self, serve: Serve, **options: Any) -> Any:
+        raise NotImplementedError
+
+    def handle(self, handler: Any, **options: Any) -> Any:
+        raise NotImplementedError
+
+    def support(self) -> Any:
         raise NotImplementedError
 
     def test_the_connection_fits_the_library(self, on) -> None:
@@ -134,6 +142,51 @@ class WebsocketsServerChecks(ServerChecks):
 
         on.run(main())
         assert_one_line(caplog, '127.0.0.1', code)
+
+    @pytest.mark.parametrize(
+        ('subprotocol', 'fits', 'more'),
+        [
+            # 1000 bytes, of 502 characters.
+            (JSON, '["' + 'ä' * 498 + '"]', ' '),
+            (MSGPACK, b'\x91\xda' + (996).to_bytes(2) + b'x' * 996, b'\0'),
+        ],
+    )
+    def test_messages_have_the_limit_of_the_application(
+        self, on, subprotocol: str, fits: Any, more: Any, caplog
+    ) -> None:
+        async def handle(ws: Any) -> None:
+            connection = await adapter.connection_for_websocket(ws, max_size=1000)
+            assert connection is not None
+            await observed(connection)
+
+        observed = Observed(on, Echo(ended=assert_closed))
+
+        async def main() -> None:
+            async with (
+                self.handle(handle, subprotocols=[subprotocol]) as url,
+                on.connect(url, subprotocols=[subprotocol]) as ws,
+            ):
+                await ws.send(fits)
+                assert await ws.recv() == fits
+                await ws.send(fits + more)
+                assert await receive_close(ws) == 1009
+                await observed.wait()
+
+        on.run(main())
+        assert_one_line(caplog, '127.0.0.1', '1009')
+
+    def test_an_application_says_how_large_messages_may_be(self, on) -> None:
+        app = Application(async_support=self.support(), max_message_size=20)
+
+        async def main() -> None:
+            async with (
+                self.handle(app.websockets_handler(), subprotocols=[JSON]) as url,
+                on.connect(url, subprotocols=[JSON]) as ws,
+            ):
+                await ws.send('[1,"realm1",{"roles":{}}]')
+                assert await receive_close(ws) == 1009
+
+        on.run(main())
 
     @pytest.mark.parametrize('vanishes', [False, True])
     def test_clients_that_leave_are_not_logged(self, on, vanishes: bool, caplog) -> None:
@@ -223,11 +276,14 @@ class WebsocketsServerChecks(ServerChecks):
 class TestOnAsyncio(WebsocketsServerChecks):
     kind = adapter.WebsocketsConnection
 
+    def support(self) -> Any:
+        return AsyncioAsyncSupport
+
     def serve(self, serve: Serve, **options: Any) -> Any:
         return websockets_server(handler_for(serve), **options)
 
-    def handle(self, handler: Any) -> Any:
-        return websockets_server(handler)
+    def handle(self, handler: Any, **options: Any) -> Any:
+        return websockets_server(handler, **options)
 
     @pytest.fixture
     def on(self, run: Any) -> OnAsyncio:
@@ -260,11 +316,16 @@ class TestOnAsyncio(WebsocketsServerChecks):
 class TestOnTrio(WebsocketsServerChecks):
     kind = adapter.TrioWebsocketsConnection
 
+    def support(self) -> Any:
+        from serverwamp_fast.adapters.trio import TrioAsyncSupport
+
+        return TrioAsyncSupport
+
     def serve(self, serve: Serve, **options: Any) -> Any:
         return websockets_trio_server(handler_for(serve), **options)
 
-    def handle(self, handler: Any) -> Any:
-        return websockets_trio_server(handler)
+    def handle(self, handler: Any, **options: Any) -> Any:
+        return websockets_trio_server(handler, **options)
 
     @pytest.fixture
     def on(self) -> OnTrio:

@@ -8,7 +8,7 @@ from echo_servers import MESSAGES, SUBPROTOCOLS, Wire
 
 from serverwamp_fast import errors
 from serverwamp_fast._core.codecs import codec_for
-from serverwamp_fast.connection import Connection, ConnectionClosed, PayloadConnection
+from serverwamp_fast.connection import Connection, ConnectionClosed, PayloadConnection, is_larger
 
 
 class ListConnection(Connection):
@@ -245,6 +245,15 @@ def test_what_has_no_form_is_not_sent(subprotocol: str) -> None:
     with pytest.raises(errors.SerializationError):
         asyncio.run(connection.send_msgs([[object()]]))
     assert connection.sent == []
+
+
+@pytest.mark.parametrize(
+    ('payload', 'size'),
+    [(b'', 0), ('', 0), (b'\xff' * 5, 5), ('x' * 5, 5), ('ä' * 5, 10), ('€', 3), ('😀', 4), ('\ud800', 3)],
+)
+def test_the_size_of_payloads(payload: bytes | str, size: int) -> None:
+    assert not is_larger(payload, size)
+    assert is_larger(payload, size - 1)
 
 
 def test_payloads_may_bypass_untouched_methods_only() -> None:

@@ -1,6 +1,7 @@
 """WAMP over WebSocket on an ASGI 3 server, which may run on asyncio or on trio."""
 
 import asyncio
+import logging
 import ssl
 from abc import ABCMeta
 from collections import deque
@@ -10,7 +11,8 @@ from urllib.parse import quote
 
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
-from ..connection import ConnectionClosed, PayloadConnection
+from .._core.frames import MESSAGE_LIMIT
+from ..connection import ConnectionClosed, PayloadConnection, is_larger
 from ..errors import WAMPMsgParseError
 from .async_base import Event, runs_on_trio
 from .http_info import decode_query, find_peer_address, parse_cookies
@@ -26,6 +28,10 @@ Send = Callable[[Mapping[str, Any]], Awaitable[Any]]
 # wants an OSError for a client that is gone. For a WebSocket that the server has closed by itself,
 # over a message that is too large or an unanswered ping, uvicorn raises RuntimeError.
 SEND_ERRORS = (OSError, RuntimeError)
+
+TOO_LARGE = 1009
+
+logger = logging.getLogger(__name__)
 
 
 def scope_cookies(scope: Scope) -> dict[str, str]:
@@ -53,9 +59,11 @@ async def handle_asgi_lifespan(receive: Receive, send: Send) -> None:
 
 
 async def connection_for_asgi_invocation(
-    scope: Scope, receive: Receive, send: Send
+    scope: Scope, receive: Receive, send: Send, *, max_size: int = MESSAGE_LIMIT
 ) -> 'ASGIWebSocketConnection | None':
     """Accepts a WebSocket, and returns the connection on it.
+
+    Messages of more than `max_size` bytes end it with code 1009. The server has a limit of its own.
 
     Returns None for a request that was turned away: with HTTP 426 if it isn't for a WebSocket, by
     refusing the handshake if it offers none of the subprotocols in SUPPORTED_WS_PROTOCOLS.
@@ -78,7 +86,18 @@ async def connection_for_asgi_invocation(
         # The client left before it got an answer.
         return None
     construct = ws_protocol_connection_classes[subprotocol]
-    return construct(scope, receive, send, scope_cookies(scope))
+    connection = construct(scope, receive, send, scope_cookies(scope))
+    connection.max_size = max_size
+    return connection
+
+
+async def close_served(connection: 'ASGIWebSocketConnection') -> None:
+    """Closes a connection that nobody serves any more. Servers drop it without a Close frame otherwise."""
+    try:
+        await connection.close()
+    except SEND_ERRORS:
+        # It was closed before, by a class with a close() of its own.
+        pass
 
 
 async def send_http_response(
@@ -101,13 +120,16 @@ async def send_http_response(
 class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
     """A connection on a WebSocket that has been accepted. Subclasses name their `codec`.
 
-    How large a message may be is for the server's configuration to say.
+    Messages of more than `max_size` bytes close it. The server's configuration may say less.
     """
 
     # One task at a time is in the server's `send`; the others have events here, and wait for their turn. One
     # implementation of uvicorn fails when several wait in there for the client to read, with the message sent.
     _is_sending = False
     _turns: deque[Event] | None = None
+    max_size: int = MESSAGE_LIMIT
+    # What iterate_ws_msgs() returned, where a subclass has its own.
+    _payloads: AsyncIterator[bytes | str] | None = None
 
     def __init__(
         self,
@@ -122,6 +144,8 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         self._asgi_send = shield_if_trio(asgi_sender)
         self._closed = False
         self.transport_info.update(read_scope(asgi_scope), http_cookies=cookies)
+        if type(self).iterate_ws_msgs is not ASGIWebSocketConnection.iterate_ws_msgs:
+            self.receive_payload = self._receive_iterated  # type: ignore[method-assign]
 
     async def receive_payload(self) -> bytes | str | None:
         return await self._receive_data('bytes' if self.codec.is_binary else 'text')
@@ -135,6 +159,9 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
                 data: bytes | str | None = event.get(data_type)
                 if data is None:
                     raise WAMPMsgParseError(f'A message without {data_type}.')
+                if 4 * len(data) > self.max_size and is_larger(data, self.max_size):
+                    await self._refuse_size()
+                    return None
                 return data
             if kind == 'websocket.disconnect':
                 self._closed = True
@@ -148,6 +175,20 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         """
         while (data := await self._receive_data(data_type)) is not None:
             yield data
+
+    async def _receive_iterated(self) -> bytes | str | None:
+        if self._payloads is None:
+            self._payloads = self.iterate_ws_msgs('bytes' if self.codec.is_binary else 'text')
+        return await anext(self._payloads, None)
+
+    async def _refuse_size(self) -> None:
+        logger.warning(
+            'Closed the WebSocket of %s with code %d: a message has more than %d bytes.',
+            self.transport_info['peer_address'],
+            TOO_LARGE,
+            self.max_size,
+        )
+        await self._close_ws(code=TOO_LARGE, reason='Message too large')
 
     async def send_payload(self, payload: bytes) -> None:
         if self._closed:
@@ -172,6 +213,9 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
             self._pass_turn()
 
     async def close(self) -> None:
+        await self._close_ws()
+
+    async def _close_ws(self, **reason: Any) -> None:
         if self._closed:
             return
         self._closed = True
@@ -179,7 +223,7 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
             await self._wait_for_turn()
         self._is_sending = True
         try:
-            await self._asgi_send({'type': 'websocket.close'})
+            await self._asgi_send({'type': 'websocket.close', **reason})
         except SEND_ERRORS:
             pass
         finally:

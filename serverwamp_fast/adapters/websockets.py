@@ -4,7 +4,8 @@
     websockets.trio.server.serve(handler, port, subprotocols=SUPPORTED_WS_PROTOCOLS)
 
 The library negotiates the subprotocol by the server's order of preference, and refuses handshakes
-that offer none. Its `max_size` limits messages, 1 MiB if nothing else is said.
+that offer none. Its `max_size` limits messages, 1 MiB if nothing else is said; for an application
+whose max_message_size is larger, it has to be raised as well.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ from websockets.typing import Subprotocol
 
 from .._core.codec_base import Codec
 from .._core.codecs import SUBPROTOCOLS, codec_for
-from ..connection import ConnectionClosed, PayloadConnection
+from .._core.frames import MESSAGE_LIMIT
+from ..connection import ConnectionClosed, PayloadConnection, is_larger
 from ..errors import WAMPMsgParseError
 from .http_info import TLSObject, build_transport_info, encode_headers, read_tls_unique
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 SUPPORTED_WS_PROTOCOLS = tuple(map(Subprotocol, SUBPROTOCOLS))
 
 PROTOCOL_ERROR = 1002
+TOO_LARGE = 1009
 # Protocol error, text that is not UTF-8, message too big.
 FAILURES = (1002, 1007, 1009)
 
@@ -39,9 +42,11 @@ logger = logging.getLogger(__name__)
 
 
 async def connection_for_websocket(
-    ws: 'AsyncioServerConnection | TrioServerConnection',
+    ws: 'AsyncioServerConnection | TrioServerConnection', *, max_size: int = MESSAGE_LIMIT
 ) -> 'WebsocketsConnection | None':
     """The connection on a WebSocket as the library's servers give them to their handler.
+
+    Messages of more than `max_size` bytes end it with code 1009. The server has a limit of its own.
 
     Returns None after closing a WebSocket that none of SUPPORTED_WS_PROTOCOLS was negotiated for.
     """
@@ -59,7 +64,9 @@ async def connection_for_websocket(
         # A client that names no serializer can't be understood.
         await kind.close_websocket(ws, PROTOCOL_ERROR, 'A supported WAMP subprotocol is required.')
         return None
-    return kind(ws)
+    connection = kind(ws)
+    connection.max_size = max_size
+    return connection
 
 
 def is_trio(ws: object) -> bool:
@@ -78,7 +85,12 @@ def find_close_limit(ws: Any) -> float | None:
 
 
 class WebsocketsConnection(PayloadConnection):
-    """A connection on a `websockets.asyncio.server.ServerConnection`."""
+    """A connection on a `websockets.asyncio.server.ServerConnection`.
+
+    Messages of more than `max_size` bytes close it. The server's `max_size` may say less.
+    """
+
+    max_size: int = MESSAGE_LIMIT
 
     def __init__(self, ws: Any, codec: Codec | None = None) -> None:
         super().__init__()
@@ -103,6 +115,9 @@ class WebsocketsConnection(PayloadConnection):
             return None
         if isinstance(payload, str) is self.codec.is_binary:
             raise WAMPMsgParseError('Text for binary data, or binary data for text.')
+        if 4 * len(payload) > self.max_size and is_larger(payload, self.max_size):
+            await self._refuse_size()
+            return None
         return payload
 
     async def send_payload(self, payload: bytes) -> None:
@@ -136,6 +151,15 @@ class WebsocketsConnection(PayloadConnection):
     def _find_tls(self) -> TLSObject | None:
         tls: TLSObject | None = self._ws.transport.get_extra_info('ssl_object')
         return tls
+
+    async def _refuse_size(self) -> None:
+        logger.warning(
+            'Closed the WebSocket of %s with code %d: a message has more than %d bytes.',
+            self.transport_info['peer_address'],
+            TOO_LARGE,
+            self.max_size,
+        )
+        await self.close_websocket(self._ws, TOO_LARGE, 'Message too large')
 
     def _log_failure(self, closed: WebSocketClosed) -> None:
         # Where the server closed first, with an error, the client broke RFC 6455 or the size

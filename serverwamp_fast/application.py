@@ -350,6 +350,10 @@ class Application(DefaultRealmSettings):
         """Close a connection after close_timeout; return a function that prevents it."""
         return self._async_support.call_later(self.close_timeout, connection.close)
 
+    def overrides(self, name: str) -> bool:
+        """Whether a subclass, or the application's owner, has put a method of its own in place of Application's."""
+        return name in vars(self) or getattr(type(self), name) is not getattr(Application, name)
+
     # Sessions of transports that hand over messages one by one
 
     async def handle_connection(self, connection: Any) -> None:
@@ -370,6 +374,8 @@ class Application(DefaultRealmSettings):
     ) -> bool:
         """Run a session until it ends; return whether that was by GOODBYE, after which the client may open
         another one on the same connection.
+
+        An override sees every session that begins with HELLO: `msgs` are the messages that follow, on any transport.
         """
         self._adopt(session)
         connection = session.connection

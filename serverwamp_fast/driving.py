@@ -93,7 +93,13 @@ class ConnectionDriver:
             await self._abort('wamp.error.no_such_realm', str(error))
             return False
         try:
+            if self._app.overrides('handle_session'):
+                return await self._app.handle_session(session, self._msgs)
             return await self.run_session(session, deadline)
+        except WAMPMsgParseError as error:
+            # From a handle_session() that reads by itself.
+            await self._abort(error.error_uri, str(error))
+            return False
         except ConnectionClosed:
             logger.debug('Session %s disconnected before an answer could be sent.', session.id)
             return False

@@ -320,6 +320,7 @@ def rules_for(handler: RPCHandler) -> CallRules:
     if (
         isinstance(router, RPCRouter)
         and getattr(handler, '__func__', None) is RPCRouter.handle_rpc_call
+        and not router.resolves_itself
     ):
         return router.call_rules
     return CallRules(RouteTable(), {}, make_request, expect_result, stream_results, handler=handler)
@@ -354,6 +355,11 @@ class RPCRouter(URIsRouter):
             raise NoSuchRouteError(f'There is no procedure {uri}.') from None
         return plan
 
+    @property
+    def resolves_itself(self) -> bool:
+        """Whether resolve() has been overridden, and has to be asked for each call."""
+        return type(self).resolve is not RPCRouter.resolve or 'resolve' in vars(self)
+
     async def handle_rpc_call(
         self, rpc_request: RPCRequest
     ) -> AsyncGenerator[RPCResult | RPCErrorResult, None]:
@@ -362,7 +368,10 @@ class RPCRouter(URIsRouter):
         For functions that stand in place of the routes and pass calls on to them; otherwise the core does the
         same without the objects. Raises NoSuchRouteError, and what the procedure raises.
         """
-        plan = self._find_plan(rpc_request.uri)
+        if self.resolves_itself:
+            plan = CallPlan(self.resolve(rpc_request.uri))
+        else:
+            plan = self._find_plan(rpc_request.uri)
         kwargs = rpc_request.kwargs
         if self.camel_snake_conversion:
             kwargs = convert_names(kwargs)

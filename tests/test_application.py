@@ -221,6 +221,110 @@ def test_handle_session_runs_a_session_that_is_there(run) -> None:
     run(main())
 
 
+class SeesSessions(wamp.Application):
+    """Sees the messages of each session, as an override for serverwamp 2.0.0 can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    async def handle_session(self, session: Any, msgs: Any = None) -> bool:
+        async def watch() -> Any:
+            async for message in msgs:
+                self.seen.append(message[0])
+                yield message
+
+        self.seen.append(session.is_open)
+        self.seen.append(await super().handle_session(session, watch()))
+        return self.seen[-1]
+
+
+def test_handle_session_can_be_overridden(run, clients: Clients) -> None:
+    async def main() -> None:
+        app = SeesSessions()
+        routes = wamp.RPCRouteSet()
+
+        @routes.route('echo')
+        async def echo(*args: Any) -> Any:
+            return args
+
+        app.add_rpc_routes(routes)
+        async with clients.of(app) as connect:
+            client = await connect()
+            for _ in range(2):
+                await client.hello()
+                assert await client.call(1, 'echo', 'x') == ['x']
+                assert (await client.ask(*CLIENT_GOODBYE))[0] == 6
+            await client.hello()
+            await client.vanish()
+        assert app.seen == [*(False, 48, 6, True) * 2, False, False]
+        assert not app._active_sessions
+
+    run(main())
+
+
+def test_handle_session_can_be_overridden_for_one_application(run, clients: Clients, caplog) -> None:
+    async def main() -> None:
+        app = make_app()
+
+        async def handle_session(session: Any, msgs: Any) -> bool:
+            await session.mark_authenticated('somebody')
+            async for message in msgs:
+                if message[0] == 6:
+                    await session.close()
+                    return True
+                await session.send_raw([50, message[1], {}, [session.identity]])
+            return False
+
+        app.handle_session = handle_session  # type: ignore[method-assign]
+        async with clients.of(app) as connect:
+            client = await connect()
+            for _ in range(2):
+                await client.hello()
+                assert await client.call(1, 'anything') == ['somebody']
+                assert (await client.ask(*CLIENT_GOODBYE))[0] == 6
+            await client.say([])
+            await client.expect_abort('wamp.error.protocol_violation')
+
+    run(main())
+    assert len(warnings_in(caplog)) == 1
+
+
+def test_what_is_not_a_message_where_handle_session_reads(run, caplog) -> None:
+    async def main() -> None:
+        app = make_app()
+
+        async def handle_session(session: Any, msgs: Any) -> bool:
+            await session.mark_authenticated()
+            return [message async for message in msgs] == []
+
+        app.handle_session = handle_session  # type: ignore[method-assign]
+        async with Clients('own connection').of(app) as connect:
+            client = await connect()
+            await client.hello()
+            await client.say(WAMPMsgParseError('Not a message.'))
+            await client.expect_abort('wamp.error.protocol_violation')
+
+    run(main())
+    assert len(warnings_in(caplog)) == 1
+
+
+def test_a_client_that_aborts_at_once_is_a_line_in_the_log(run, clients: Clients, caplog) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with clients.of(make_app()) as connect:
+            client = await connect()
+            await client.say([3, {}, 'com.example.changed_my_mind'])
+            await client.expect_over()
+
+    run(main())
+    assert [line for line in caplog.messages if 'abort' in line] == [
+        "The client aborted before a session was open: 'com.example.changed_my_mind'"
+    ]
+    assert not warnings_in(caplog)
+
+
 def test_close_sessions_tells_everyone(run, clients: Clients) -> None:
     async def main() -> None:
         app = make_app()

@@ -53,8 +53,27 @@ def use_a_router_of_its_own(realm: Realm) -> Application:
     return Application()
 
 
+class ResolvingRouter(RPCRouter):
+    """Has no routes."""
+
+    def __init__(self, found: Any) -> None:
+        super().__init__()
+        self.found = found
+
+    def resolve(self, uri: str) -> Any:
+        assert uri == 'procedure'
+        return self.found
+
+
+def use_a_router_that_resolves(realm: Realm) -> Application:
+    router = ResolvingRouter(realm._rpc_router.resolve('procedure'))
+    realm.set_rpc_handler(router.handle_rpc_call)
+    return Application()
+
+
 PATHS = [
     use_routes, use_a_function_for_all_calls, use_a_protocol_handler, use_camel_case, use_a_router_of_its_own,
+    use_a_router_that_resolves,
 ]  # fmt: skip
 on_every_path = pytest.mark.parametrize('path', PATHS)
 

@@ -6,6 +6,7 @@ overriding handle_connection() or handle_session(). What a client sees has to be
 
 import asyncio
 import importlib.util
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,13 +33,32 @@ class OwnConnections(wamp.Application):
     """Looks at each connection first."""
 
     async def handle_connection(self, connection: Any) -> None:
+        handled.append(connection)
         assert connection.transport_info['peer_address'] == '127.0.0.1'
         await super().handle_connection(connection)
 
 
 class OwnSessions(wamp.Application):
     async def handle_session(self, session: Any, *args: Any) -> Any:
+        handled.append(session)
         return await super().handle_session(session, *args)
+
+
+def wrap_handle_connection(**options: Any) -> wamp.Application:
+    """As code does it that has not made the application itself."""
+    app = wamp.Application(**options)
+    original = app.handle_connection
+
+    async def handle_connection(connection: Any) -> None:
+        handled.append(connection)
+        await original(connection)
+
+    app.handle_connection = handle_connection  # type: ignore[method-assign]
+    return app
+
+
+# What has been through a method that was overridden.
+handled: list[Any] = []
 
 
 def add_echo(app: Any) -> Any:
@@ -71,6 +91,7 @@ KINDS = {
     'async support': lambda **options: wamp.Application(async_support=OwnSupport, **options),
     'handle_connection': OwnConnections,
     'handle_session': OwnSessions,
+    'handle_connection of the object': wrap_handle_connection,
     'nothing': wamp.Application,
 }
 if importlib.util.find_spec('anyio') is not None:
@@ -84,12 +105,14 @@ if importlib.util.find_spec('anyio') is not None:
 
 
 @pytest.fixture(params=KINDS)
-def make(request: pytest.FixtureRequest) -> Any:
-    return lambda **options: add_echo(KINDS[request.param](**options))
+def make(request: pytest.FixtureRequest) -> Iterator[Any]:
+    handled.clear()
+    yield lambda **options: add_echo(KINDS[request.param](**options))
+    handled.clear()
 
 
 @pytest.mark.parametrize('subprotocol', SUBPROTOCOLS)
-def test_a_conversation(run, make, subprotocol: str) -> None:
+def test_a_conversation(run, make, request, subprotocol: str) -> None:
     async def main() -> None:
         async with serving(make()) as server:
             client = await server.join(subprotocol)
@@ -108,6 +131,9 @@ def test_a_conversation(run, make, subprotocol: str) -> None:
             await server.all_gone()
 
     run(main())
+    kind = request.node.callspec.params['make']
+    # Two sessions on one connection.
+    assert len(handled) == (2 if kind == 'handle_session' else 1 if 'handle_' in kind else 0)
 
 
 @pytest.mark.parametrize('subprotocol', [JSON, JSON_BATCHED, MSGPACK_BATCHED])

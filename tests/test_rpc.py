@@ -211,6 +211,25 @@ def test_router_finds_procedures() -> None:
 # ---- handle_rpc_call(), the path of applications with functions of their own ---------------------
 
 
+class FindsVersions(RPCRouter):
+    def resolve(self, uri: str) -> Any:
+        return super().resolve(f'{uri.partition(".v")[0]}.v2')
+
+
+def test_resolve_can_be_overridden() -> None:
+    async def second(number: int) -> Any:
+        return number * 2
+
+    router = FindsVersions()
+    router.add_route('double.v2', second)
+    (result,) = results_of(router, request_for('double.v7', ('4',)))
+    assert result.args == (8,)
+    of_one_object = RPCRouter()
+    of_one_object.resolve = lambda uri: second  # type: ignore[method-assign]
+    (result,) = results_of(of_one_object, request_for('anything', (5,)))
+    assert result.args == (10,)
+
+
 def request_for(uri: str = 'p', args: Any = (), kwargs: Any = None) -> RPCRequest:
     return RPCRequest(1, open_session(), uri, args, kwargs or {})
 

@@ -165,8 +165,8 @@ class Server:
         self._closing: asyncio.Task[None] | None = None
         # An application that drives sessions in a way of its own keeps it, in a task for each connection.
         self._reads_itself = (
-            type(app).handle_connection is not Application.handle_connection
-            or type(app).handle_session is not Application.handle_session
+            app.overrides('handle_connection')
+            or app.overrides('handle_session')
             or app._async_support is not AsyncioAsyncSupport and not is_anyio(app._async_support)
         )
 

@@ -1,6 +1,8 @@
 """The fast way to serve WAMP v2 from Python: the API of serverwamp 2.0 on a compiled core."""
 
+from . import application, events, publishing, rpc
 from .__about__ import VERSION as __version__
+from .adapters.async_base import AsyncSupport
 from .alias import install, uninstall
 from .application import Application, Realm
 from .auth import (
@@ -13,6 +15,13 @@ from .auth import (
 from .connection import ConnectionClosed
 from .events import SubscribeError, TopicRouteSet
 from .rpc import RPCError, RPCErrorResult, RPCProgressReport, RPCRequest, RPCResult, RPCRouteSet
+from .session import WAMPSession
+
+# Classes that annotations name in modules that can't import them: for typing.get_type_hints(), and for programs that
+# import them from there.
+vars(application).update(AsyncSupport=AsyncSupport)
+for _module in (events, publishing, rpc):
+    vars(_module).update(WAMPSession=WAMPSession)
 
 __all__ = (
     'Application',

@@ -31,8 +31,14 @@ from .authentication import TicketAuthenticator as TicketAuthenticator
 from .default_realm import DefaultRealmSettings
 from .driving import ConnectionDriver
 from .errors import ConnectionClosed, NoSuchRealmError, counts_as_error
+from .errors import NoSuchRouteError as NoSuchRouteError
+from .errors import NoSuchSubscription as NoSuchSubscription
+from .errors import WAMPMsgParseError as WAMPMsgParseError
+from .events import SubscribeError as SubscribeError
 from .events import SubscriptionHandler as SubscriptionHandler
+from .events import TopicsRouter as TopicsRouter
 from .handlers import (
+    abort_on_malformed_msgs,
     default_protocol_goodbye_handler,
     default_protocol_rpc_handler,
     subscribe,
@@ -47,6 +53,7 @@ from .protocol import (
     WAMPUnsubscribeRequest,
     request_parser_for_msg_type,
 )
+from .protocol import WAMPHelloRequest as WAMPHelloRequest
 from .realm import (
     CoreAuthenticator,
     Realm,
@@ -54,13 +61,21 @@ from .realm import (
     TransportAuthenticator,
     warn_of_old_name,
 )
+from .rpc import RPCErrorResult as RPCErrorResult
 from .rpc import RPCHandler as RPCHandler
 from .rpc import RPCInputs, rules_for
+from .rpc import RPCProgressReport as RPCProgressReport
+from .rpc import RPCRequest as RPCRequest
+from .rpc import RPCRouter as RPCRouter
 from .session import UNSYNCHRONIZED_FEATURES, WAMPSession
 
 if TYPE_CHECKING:
     from .adapters.async_base import AsyncSupport
     from .adapters.native import Server
+else:
+    # For typing.get_type_hints(). The class is not loaded before somebody wants such a server; AsyncSupport is put
+    # in here by the package.
+    Server = Any
 
 logger = logging.getLogger(__name__)
 
@@ -521,6 +536,7 @@ __all__ = [
     'SessionLifespanHandler',
     'TicketAuthenticator',
     'TransportAuthenticator',
+    'abort_on_malformed_msgs',
     'default_protocol_goodbye_handler',
     'default_protocol_rpc_handler',
     'tear_down_handler',

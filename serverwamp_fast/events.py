@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, ForwardRef
 
 from .errors import NoPatternRouteError, SubscribeError
 from .routing import Decorated, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, bind_handler
@@ -13,7 +13,10 @@ from .routing import Decorated, PrefixRoute, RegexRoute, Route, RouteSet, URIsRo
 if TYPE_CHECKING:
     from .session import WAMPSession
 
-SubscriptionHandler = Callable[[str, 'WAMPSession'], AsyncIterator[Any]]
+    SubscriptionHandler = Callable[[str, WAMPSession], AsyncIterator[Any]]
+else:
+    # The name can be looked up here, wherever the type is used.
+    SubscriptionHandler = Callable[[str, ForwardRef('WAMPSession', module=__name__)], AsyncIterator[Any]]
 
 
 @dataclass(frozen=True)

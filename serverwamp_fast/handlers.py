@@ -16,6 +16,7 @@ from .errors import (
     NoPatternRouteError,
     NoSuchRouteError,
     NoSuchSubscription,
+    WAMPMsgParseError,
     counts_as_error,
 )
 from .events import SubscribeError, TopicsRouter, takes_match
@@ -42,6 +43,20 @@ async def default_protocol_rpc_handler(request: WAMPRPCRequest, session: WAMPSes
         CALL, request.request_id, request.options, request.uri, request.args, request.kwargs,
     )  # fmt: skip
     await answer_call(session, rules_for(session.realm.handle_rpc_call), message)
+
+
+async def abort_on_malformed_msgs(msgs: AsyncIterator[Any], connection: Any) -> AsyncIterator[Any]:
+    """Yield a connection's messages up to the first that can't be read, which is answered with ABORT.
+
+    For code that reads messages by itself; handle_connection() does it without this.
+    """
+    try:
+        async for msg in msgs:
+            yield msg
+    except WAMPMsgParseError as error:
+        # The text may quote the client, at any length.
+        logger.warning('A session is aborted with %s: %.500r', error.error_uri, str(error))
+        await connection.abort(error.error_uri, str(error))
 
 
 async def default_protocol_goodbye_handler(

@@ -1,7 +1,5 @@
 """Routes: from URIs to the functions of an application that handle them, and the tables that users write."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence

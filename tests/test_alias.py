@@ -297,3 +297,17 @@ def test_imports_of_several_threads() -> None:
             assert module.__spec__.name == f'serverwamp_fast.{name}'
         """
     )
+
+
+def test_adapters_are_there_as_an_attribute() -> None:
+    """As they are of serverwamp, which imports its async_base by itself."""
+    run_isolated(
+        """
+        import sys
+        import serverwamp_fast
+
+        assert serverwamp_fast.adapters.async_base.AsyncSupport
+        # And nothing that needs a library that need not be there.
+        assert not {'aiohttp', 'anyio', 'trio', 'uvloop', 'websockets'} & sys.modules.keys()
+        """
+    )

@@ -9,9 +9,16 @@ from conftest import LoopRunner
 from doubles import RecordingConnection, hear_goodbye, open_session
 from signatures import drive
 
-from serverwamp_fast.errors import ConnectionClosed, NoSuchRouteError, SerializationError
+from serverwamp_fast.errors import (
+    ConnectionClosed,
+    InvalidURIError,
+    NoSuchRouteError,
+    SerializationError,
+    WAMPMsgParseError,
+)
 from serverwamp_fast.events import SubscribeError
 from serverwamp_fast.handlers import (
+    abort_on_malformed_msgs,
     default_protocol_goodbye_handler,
     default_protocol_rpc_handler,
     subscribe,
@@ -488,3 +495,35 @@ def test_goodbye() -> None:
     drive(default_protocol_goodbye_handler(WAMPGoodbyeRequest('wamp.close.normal'), session))
     assert session.connection.sent == [[6, {}, 'wamp.close.goodbye_and_out']]
     assert not session.is_open
+
+
+# ---- Messages that can't be read -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('error', 'uri'),
+    [
+        (WAMPMsgParseError('Not JSON.'), 'wamp.error.protocol_violation'),
+        (InvalidURIError('No URI.'), 'wamp.error.invalid_uri'),
+        (None, None),
+    ],
+)
+def test_messages_up_to_the_first_that_can_not_be_read(error: Any, uri: Any, caplog) -> None:
+    async def read() -> Any:
+        yield [1]
+        yield [2]
+        if error is not None:
+            raise error
+
+    async def main() -> None:
+        connection = RecordingConnection()
+        msgs = abort_on_malformed_msgs(read(), connection)
+        assert [message async for message in msgs] == [[1], [2]]
+        if error is None:
+            assert not connection.sent and not connection.closed
+        else:
+            assert connection.sent == [[3, {'message': str(error)}, uri]]
+            assert connection.closed
+
+    asyncio.run(main())
+    assert len(caplog.records) == (error is not None)

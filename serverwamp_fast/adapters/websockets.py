@@ -29,6 +29,9 @@ from .http_info import TLSObject, build_transport_info, encode_headers, read_tls
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection as AsyncioServerConnection
     from websockets.trio.server import ServerConnection as TrioServerConnection
+else:
+    # For typing.get_type_hints(); the one needs trio.
+    AsyncioServerConnection = TrioServerConnection = Any
 
 # In the server's order of preference, for the library's `subprotocols` argument, whose type it has.
 SUPPORTED_WS_PROTOCOLS = tuple(map(Subprotocol, SUBPROTOCOLS))

@@ -7,6 +7,7 @@ import ast
 import dataclasses
 import enum
 import inspect
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,7 +33,6 @@ INTERNAL = {
     ('rpc', 'POSITIONAL_PARAM_KINDS'): 'a set that the original looks parameters up in',
     ('rpc', 'PARAM_PASSTHROUGH_TYPES'): 'likewise',
     ('application', 'EMPTY_SET'): 'an empty set',
-    ('application', 'abort_on_malformed_msgs'): 'a step of handle_connection()',
     ('adapters.asgi', 'supported_subset'): 'a step of the choice of a subprotocol',
     ('adapters.asgi', 'protocol_preference'): 'likewise',
 }
@@ -282,6 +282,66 @@ def test_subprotocols(module: str) -> None:
 def test_message_codes_have_the_original_values() -> None:
     for code in ORACLE.protocol.WAMPMsgType:
         assert SUBJECT.protocol.WAMPMsgType[code.name] == code.value
+
+
+# Classes of other modules that programs may as well get from here.
+IMPORTED = (
+    'AsyncSupport', 'ConnectionClosed', 'NoSuchRouteError', 'NoSuchSubscription', 'RPCErrorResult', 'RPCHandler',
+    'RPCProgressReport', 'RPCRequest', 'RPCRouter', 'SubscribeError', 'SubscriptionHandler', 'TopicsRouter',
+    'WAMPGoodbyeRequest', 'WAMPHelloRequest', 'WAMPMsgParseError', 'WAMPRPCRequest', 'WAMPSession',
+    'WAMPSubscribeRequest', 'WAMPUnsubscribeRequest',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('name', IMPORTED)
+def test_application_has_the_classes_that_it_is_about(name: str) -> None:
+    assert hasattr(ORACLE.application, name)
+    assert hasattr(SUBJECT.application, name)
+
+
+@pytest.mark.parametrize('module', ['rpc', 'events'])
+def test_modules_have_the_session_class(module: str) -> None:
+    assert module_pair(module)[1].WAMPSession is SUBJECT.session.WAMPSession
+
+
+def annotated(module: Any) -> Iterator[tuple[str, Any]]:
+    """The classes and functions of a module that may have annotations, methods included."""
+    for name, member in vars(module).items():
+        if getattr(member, '__module__', None) != module.__name__ or not callable(member):
+            continue
+        yield name, member
+        for inner, method in vars(member).items() if inspect.isclass(member) else ():
+            function = getattr(method, '__func__', None) or getattr(method, 'fget', None) or method
+            if inspect.isfunction(function):
+                yield f'{name}.{inner}', function
+
+
+@pytest.mark.parametrize(
+    'name', [*MODULES, 'default_realm', 'realm', 'publishing', 'auth', 'adapters.websockets', 'adapters.native']
+)
+def test_annotations_can_be_looked_up(name: str) -> None:
+    """By typing.get_type_hints(), as frameworks do that fill in arguments or check values."""
+    if SUBJECT.is_oracle and name not in MODULES:
+        pytest.skip('a module that serverwamp 2.0.0 has not')
+    members = list(annotated(module_pair(name)[1] if name in MODULES else getattr(SUBJECT, name)))
+    assert members or name == 'auth'
+    for member, value in members:
+        try:
+            typing.get_type_hints(value)
+        except NameError as error:
+            pytest.fail(f'{name}.{member}: {error}')
+
+
+def test_annotations_name_the_classes_themselves() -> None:
+    session = SUBJECT.session.WAMPSession
+    assert typing.get_type_hints(SUBJECT.rpc.RPCRequest)['session'] is session
+    hints = typing.get_type_hints(SUBJECT.application.Realm.set_subscription_handler)
+    assert session in typing.get_args(hints['handler'])[0]
+
+    def own(handler: SUBJECT.events.SubscriptionHandler) -> None:  # type: ignore[name-defined]
+        """In a module that doesn't know the class."""
+
+    assert session in typing.get_args(typing.get_type_hints(own)['handler'])[0]
 
 
 DOCUMENTED = [

@@ -38,6 +38,8 @@ COOKIES = [
     'a="\\303\\244"',
     'session=abc==; empty=',
     'a=1; a=2',
+    'a="1;2"; b=3; c="4;\\";5" ; d=6',
+    'a="1;2"3; b=4',
 ]
 
 
@@ -87,7 +89,7 @@ def test_cookies_may_come_in_several_headers() -> None:
 def test_long_cookies_take_time_in_proportion() -> None:
     # Quadratic work on these would keep the test from ending.
     count = 1_000_000
-    assert parse_cookies([(b'cookie', b'a="; ' * count)]) == {'a': '"'}
+    assert parse_cookies([(b'cookie', b'a="; ' * count)]) == {'a': '; a='}
     assert parse_cookies([(b'cookie', b'a="' + b'\\"' * count + b'"')]) == {'a': '"' * count}
     assert len(parse_cookies([(b'cookie', b'a="' + b'\\' * count + b'"')])['a']) == count // 2
     assert len(parse_cookies([(b'cookie', b'a="' + b'"\\' * count + b'"')])['a']) == count + 1
@@ -113,6 +115,23 @@ def test_headers_become_the_bytes_they_were() -> None:
         (b'X', b'\xe4'),
         (b'Y', '€'.encode()),
     )
+
+
+@pytest.mark.parametrize(
+    ('target', 'path', 'query'),
+    [
+        ('/a%20b?c', '/a b', 'c'),
+        ('http://example.com/a/b?c=d?e', '/a/b', 'c=d?e'),
+        ('WSS://[::1]:443', '/', ''),
+        ('http://example.com?c', '/', 'c'),
+        ('*', '*', ''),
+        ('/http://a/b', '/http://a/b', ''),
+    ],
+)
+def test_targets_may_be_whole_urls(target: str, path: str, query: str) -> None:
+    info = build_transport_info((), target, None)
+    assert (info['http_path'], info['http_query_string']) == (path, query)
+    assert info['http_path_raw'] == target
 
 
 def test_all_keys_are_there_without_tls() -> None:

@@ -114,12 +114,25 @@ def test_a_port_that_is_taken(run) -> None:
         {'port': 0, 'unix_path': '/nowhere/wamp'},
         {'port': 0, 'sock': object()},
         {'sock': object(), 'unix_path': '/nowhere/wamp'},
+        {'host': '127.0.0.1', 'unix_path': '/nowhere/wamp'},
+        {'host': '127.0.0.1', 'sock': object()},
     ],
 )
 def test_one_place_to_listen_has_to_be_named(run, arguments: dict[str, Any]) -> None:
     async def main() -> None:
         with pytest.raises(ValueError, match='host and port'):
             await make_app().serve(**arguments)
+
+    run(main())
+
+
+def test_arguments_that_can_not_be_meant(run) -> None:
+    async def main() -> None:
+        with pytest.raises(TypeError, match='SSLContext'):
+            await make_app().serve('127.0.0.1', 0, ssl=5)
+        for none in [], ():
+            with pytest.raises(ValueError, match='No path'):
+                await make_app().serve('127.0.0.1', 0, path=none)
 
     run(main())
 

@@ -132,6 +132,7 @@ def test_messages_in_the_segment_of_the_request(run, cut: int) -> None:
 
 REFUSED: dict[str, tuple[int, str, bytes]] = {
     'plain GET': (426, 'WAMP client', b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'),
+    'another upgrade': (426, 'WAMP client', b'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n'),
     'HTTP/1.0': (426, 'WAMP client', b'GET / HTTP/1.0\r\n\r\n'),
     'TLS': (400, '', b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n'),
     'another protocol': (400, '', b'EHLO example.com\r\n\r\n'),
@@ -267,6 +268,36 @@ def test_a_second_request_behind_a_refused_one_is_not_answered(run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize('request_line', ['HEAD / HTTP/1.1', 'HEAD /other HTTP/1.0'])
+def test_head_is_answered_without_a_body(run, request_line: str) -> None:
+    """RFC 9110, 9.3.2."""
+
+    async def main() -> None:
+        async with serving(make_app(), path='/') as server:
+            client = await server.connect_tcp()
+            await client.send(f'{request_line}\r\nHost: a\r\n\r\n'.encode())
+            status, headers = await client.read_head()
+            if status == 400:
+                pytest.skip('this version of websockets knows no method but GET')
+            assert status == (404 if 'other' in request_line else 426)
+            assert int(headers['content-length']) > 0
+            assert await client.read_rest() == b''
+
+    run(main())
+
+
+@pytest.mark.parametrize('upgrade', ['WebSocket', 'h2c, websocket'])
+def test_websocket_may_be_one_of_several_upgrades(run, upgrade: str) -> None:
+    async def main() -> None:
+        async with serving(make_app()) as server:
+            client = await server.connect_tcp()
+            await client.send(client.request(JSON, headers={'Upgrade': upgrade})[0])
+            # The handshake library may want it alone, and then knows what to say.
+            assert (await client.read_head())[0] in (101, 426)
+
+    run(main())
+
+
 LOGGED: dict[str, tuple[bytes, str, str]] = {
     'not a WebSocket': (b'GET /a HTTP/1.1\r\nHost: a\r\n\r\n', '426', "b'GET /a HTTP/1.1'"),
     'not HTTP': (b'\x16\x03\n\x1b[31m\r\n\r\n', '400', "b'\\x16\\x03\\n\\x1b[31m'"),
@@ -370,6 +401,17 @@ def test_the_library_of_the_handshake_does_not_log_each_connection(run, caplog) 
         (['/ws', '/wamp'], '/wamp', 101),
         (['/ws', '/wamp'], '/', 404),
         ({'/ws'}, '/ws', 101),
+        # As it is written in a URL, and decoded.
+        ('/ws', '/%77s', 101),
+        ('/a b', '/a%20b?x', 101),
+        ('/a%20b', '/a%20b', 101),
+        ('/ä', '/%c3%A4', 101),
+        ('/ws', '/%2Fws', 404),
+        # Clients of proxies write the whole URL (RFC 9112, 3.2.2).
+        ('/ws', 'http://example.com/ws?token=x', 101),
+        ('/', 'HTTPS://example.com:8080', 101),
+        ('/ws', 'http://example.com/', 404),
+        ('/ws', 'example.com/ws', 404),
     ],
 )
 def test_paths(run, path: Any, target: str, status: int) -> None:

@@ -321,3 +321,28 @@ def test_a_client_that_vanishes_over_tls(run) -> None:
             await server.all_gone()
 
     run(main())
+
+
+def test_the_clients_address_is_there_when_it_has_left(run) -> None:
+    server_context, client_context, _ = make_contexts()
+    infos = []
+
+    async def main() -> None:
+        app = make_app()
+
+        async def lifespan(session: Any) -> Any:
+            yield
+            # Nobody has asked before, and TLS has forgotten it.
+            infos.append(session.connection.transport_info)
+
+        app.add_session_lifespan_handler(lifespan)
+        async with serving(app, ssl=server_context) as server:
+            for leave in ('close', 'abort'):
+                ws = await connect_tls(server, client_context)
+                assert (await ask(ws, *HELLO))[0] == 2
+                await ws.close() if leave == 'close' else ws.transport.abort()
+                await server.all_gone()
+
+    run(main())
+    assert [info['peer_address'] for info in infos] == ['127.0.0.1'] * 2
+    assert all(info['peer_certificate']['subject'] for info in infos)

@@ -21,6 +21,12 @@ from urllib.parse import unquote
 
 # Characters of a query that mean something else when they are decoded.
 _protect_query = re.compile(r'%(2B|26|3D|3B)', re.IGNORECASE).sub
+_find_authority = re.compile(r'(?:https?|wss?)://[^/]*', re.IGNORECASE).match
+# A cookie, and what ends it. A value in quotes may have semicolons.
+_find_cookies = re.compile(
+    r'''([^=;]*) (?: = \s* ( "(?:[^\\"]|\\.)*" \s* (?=;|$) | [^;]* ) )? (?:;|$)''',
+    re.VERBOSE | re.DOTALL,
+).finditer
 _unescape_cookie = re.compile(r'\\(?:([0-3][0-7]{2})|(.))').sub
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -43,7 +49,7 @@ def build_transport_info(
     tls: TLSObject | None = None,
 ) -> dict[str, Any]:
     """All keys, from a request's headers and target, a socket's peer name, and TLS if there is."""
-    raw_path, _, query = target.partition('?')
+    raw_path, query = split_target(target)
     return {
         'http_cookies': parse_cookies(headers),
         'http_headers_raw': headers,
@@ -56,20 +62,29 @@ def build_transport_info(
     }
 
 
-def parse_cookies(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The cookies of a request (RFC 6265, 5.4). A part that is no cookie is passed over.
+def split_target(target: str) -> tuple[str, str]:
+    """The path and the query of a request's target, which proxies may write as a whole URL (RFC 9112, 3.2.2)."""
+    path, _, query = target.partition('?')
+    if not path.startswith('/') and (start := _find_authority(path)) is not None:
+        path = path[start.end() :] or '/'
+    return path, query
 
-    Of cookies with the same name the last one wins, as in Python's own parser.
+
+def parse_cookies(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The cookies of a request (RFC 6265, 5.4). A part without `=` is passed over.
+
+    Of cookies with the same name the last one wins, and values in quotes may have semicolons, as in Python's own
+    parser.
     """
     cookies = {}
     # HTTP/2 clients may send a header line for every cookie (RFC 9113, 8.2.3).
     for header, line in headers:
         if header.lower() != b'cookie':
             continue
-        for pair in line.decode('utf-8', 'surrogateescape').split(';'):
-            name, separator, value = pair.partition('=')
+        for cookie in _find_cookies(line.decode('utf-8', 'surrogateescape')):
+            name, value = cookie.groups()
             name = name.strip()
-            if separator and name:
+            if value is not None and name:
                 cookies[name] = _unquote_cookie(value.strip())
     return cookies
 

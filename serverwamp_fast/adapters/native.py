@@ -11,6 +11,7 @@ import errno
 import logging
 import sys
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from ssl import SSLContext
 from typing import Any
 
 from .._core.hubs import Hub
@@ -57,9 +58,12 @@ class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
         return build_transport_info(
             headers,
             path,
-            self.transport.get_extra_info('peername'),
+            self._find_peername(),
             self.transport.get_extra_info('ssl_object'),
         )
+
+    def _find_peername(self) -> Any:
+        return self.transport.get_extra_info('peername')
 
     def tls_unique(self) -> bytes | None:
         """The TLS channel binding of type tls-unique, or None; see Connection.tls_unique()."""
@@ -100,6 +104,20 @@ class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
 
 
 Connection.register(NativeConnection)
+
+
+class TLSConnection(NativeConnection):
+    """The same with TLS, whose transports forget the client's address when it leaves."""
+
+    __slots__ = ('_peername',)
+
+    def connection_made(self, transport: Any) -> None:
+        """Start to serve a client."""
+        self._peername = transport.get_extra_info('peername')
+        super().connection_made(transport)
+
+    def _find_peername(self) -> Any:
+        return self._peername
 
 
 class SessionTasks(AsyncTaskGroup):
@@ -150,7 +168,7 @@ def describe(task: asyncio.Task[Any]) -> str:
 class Server:
     """A running native server; an async context manager that closes it."""
 
-    def __init__(self, app: Application, paths: Collection[str] | None) -> None:
+    def __init__(self, app: Application, paths: Collection[str] | None, is_secure: bool = False) -> None:
         loop = asyncio.get_running_loop()
         self._app = app
         self._hub = Hub(
@@ -160,6 +178,7 @@ class Server:
             app.close_timeout,
             app.max_message_size,
         )
+        self._kind = TLSConnection if is_secure else NativeConnection
         self._listener: asyncio.Server | None = None
         self._socket_file: SocketFile | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -191,7 +210,7 @@ class Server:
                 raise OSError(errno.EADDRINUSE, text) from error
 
     def _connect(self) -> NativeConnection:
-        return NativeConnection(self._hub, self)
+        return self._kind(self._hub, self)
 
     # For the connections; see WAMPPeer
 
@@ -353,17 +372,18 @@ async def serve(
     """Start serving an application on the running loop, and return the Server.
 
     - host, port: where to listen, as for loop.create_server(); port 0 takes a free one
-    - path: one path or several; None serves every path. A request for another path gets 404.
+    - path: one path or several, as in a URL or decoded; None serves every path. A request for another gets 404.
     - sock: a bound socket to listen on, instead of host and port
     - unix_path: the path of a Unix socket to listen on, instead of host and port; its file is removed at the end
     - ssl: an ssl.SSLContext for TLS
     - backlog: connections that may wait to be accepted
     - reuse_port: whether several processes may listen on the port
 
-    Raises OSError if it can't listen there, ValueError if the arguments exclude each other or the port or a path is
-    none, and UnsuitableAsyncSupport, a RuntimeError, if the application's async support does not run on asyncio.
+    Raises OSError if it can't listen there, ValueError if the arguments exclude each other, the port or a path is
+    none or there is no path, TypeError if `ssl` is something else, and UnsuitableAsyncSupport, a RuntimeError, if the
+    application's async support does not run on asyncio.
     """
-    if sum((sock is not None, unix_path is not None, port is not None)) != 1:
+    if sum((sock is not None, unix_path is not None, port is not None)) != 1 or (port is None and host is not None):
         raise ValueError('Say where to listen: with host and port, with sock, or with unix_path.')
     if isinstance(port, int) and not 0 <= port <= 65535:
         # uvloop would take what is left of it in 16 bits.
@@ -373,7 +393,11 @@ async def serve(
             'The native server runs on asyncio and uvloop. For an application on trio use asgi_application() with '
             'hypercorn, or websockets_handler() with the trio server of websockets.'
         )
+    if ssl is not None and not isinstance(ssl, SSLContext):
+        raise TypeError(f'ssl takes an ssl.SSLContext, not {type(ssl).__name__}.')
     paths = (path,) if isinstance(path, str) else path
+    if paths is not None and not paths:
+        raise ValueError('No path would be served. None serves every path.')
     for served in paths or ():
         if not served.startswith('/'):
             raise ValueError(f'The path of a URL begins with a slash; {served!r} does not.')
@@ -382,6 +406,6 @@ async def serve(
         # Until its handshake is done, TLS keeps a connection to itself.
         options['ssl_handshake_timeout'] = app.open_timeout
         options['ssl_shutdown_timeout'] = app.close_timeout
-    server = Server(app, paths)
+    server = Server(app, paths, is_secure=ssl is not None)
     await server._listen(sock, host, port, unix_path, options)
     return server

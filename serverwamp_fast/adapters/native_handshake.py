@@ -12,6 +12,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from .._core.codecs import SUBPROTOCOLS
+from .http_info import decode_path, split_target
 
 # The handshake library announces every connection at INFO; that is for who asks for it. What is refused, and what
 # takes too long, is announced by the core as serverwamp_fast.handshake.
@@ -50,16 +51,26 @@ class Handshake:
             return response or self._bad_request(protocol), None
         if not names_host(request):
             answer = protocol.reject(400, NO_HOST)
-        elif self.paths is not None and request.path.partition('?')[0] not in self.paths:
+        elif not self._serves(request):
             answer = protocol.reject(404, 'There is no WAMP server at this path.\n')
-        elif 'upgrade' not in request.headers:
+        elif not asks_for_websocket(request):
             answer = protocol.reject(426, NOT_WEBSOCKET)
             answer.headers['Upgrade'] = 'websocket'
         elif not any(offered in SUBPROTOCOLS for offered in offered_subprotocols(request)):
             answer = protocol.reject(400, NO_SUBPROTOCOL)
         else:
             answer = protocol.accept(request)
+        if getattr(request, 'method', 'GET') == 'HEAD':
+            # What describes the body stays (RFC 9110, 9.3.2).
+            answer.body = b''
         return answer.serialize(), answer.headers.get('Sec-WebSocket-Protocol') if answer.status_code == 101 else None
+
+    def _serves(self, request: Request) -> bool:
+        if self.paths is None:
+            return True
+        path, _ = split_target(request.path)
+        # An application may have either form of a path.
+        return path in self.paths or decode_path(path) in self.paths
 
     @staticmethod
     def _bad_request(protocol: ServerProtocol) -> bytes:
@@ -93,6 +104,15 @@ def names_host(request: Request) -> bool:
     """Return whether a request says which host it is for, as those of HTTP/1.1 have to (RFC 9112, 3.2)."""
     # Versions of the library that don't tell the protocol know no other.
     return getattr(request, 'protocol', 'HTTP/1.1') != 'HTTP/1.1' or len(request.headers.get_all('Host')) == 1
+
+
+def asks_for_websocket(request: Request) -> bool:
+    """Whether a request is to upgrade to WebSocket: not to HTTP/2, say, or to nothing."""
+    return any(
+        name.strip().lower() == 'websocket'
+        for line in request.headers.get_all('Upgrade')
+        for name in line.split(',')
+    )
 
 
 def offered_subprotocols(request: Request) -> list[str]:

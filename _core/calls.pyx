@@ -239,7 +239,12 @@ cdef class Call(Steps):
         except Exception as error:
             return self.raised(error)
         if is_error:
-            return self.answer_error(result.error_uri or 'wamp.error.runtime_error', args, kwargs)
+            uri = result.error_uri or 'wamp.error.runtime_error'
+            if not isinstance(uri, str):
+                # A client may end the connection over it.
+                logger.error('Procedure %s ended with the error URI %r, which is not a string.', self.uri, uri)
+                return self.answer_error('wamp.error.runtime_error', None, None)
+            return self.answer_error(uri, args, kwargs)
         return self.answer_result(args, kwargs)
 
     cdef object answer_result(self, object args, object kwargs):

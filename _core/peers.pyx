@@ -240,7 +240,7 @@ cdef class WAMPPeer(WebSocketTransport):
                 return self.handle_hello(item)
             work = receive_message(self.session, item)
         except PeerAbortedError as error:
-            logger.info('Session %s ends: %.500r', self.session.id if self.session is not None else None, str(error))
+            logger.info('Session %s ends: %.500r', self.session.id, str(error))
             self.end_session()
             self.begin_close(1000, b'')
             return 0
@@ -267,7 +267,9 @@ cdef class WAMPPeer(WebSocketTransport):
         code = message[0]
         action = action_for(STATE_NEW, code)
         if action == ACTION_END:
-            raise PeerAbortedError(f'The client aborted before a session was open: {message[2]}')
+            logger.info('The client aborted before a session was open: %.500r', message[2])
+            self.begin_close(1000, b'')
+            return 0
         if action != ACTION_OPEN:
             return self.refuse('wamp.error.protocol_violation', 'A session starts with HELLO.')
         try:

@@ -57,7 +57,8 @@ cdef inline object subscription_key(object topic, object match):
 cdef class SessionCore:
     """What the core knows of a session; see WAMPSession for the public face.
 
-    A subclass has a coroutine function `empty_outbox()`, which has what was posted sent.
+    A subclass has a coroutine function `empty_outbox()`, which has what was posted sent, and an attribute `own_topics`
+    that can be set, None at first.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -144,6 +145,16 @@ cdef class SessionCore:
 
     # Subscriptions
 
+    cdef TopicTable topic_table(self):
+        """Return the table that the session's subscriptions are in: its realm's."""
+        topics = getattr(self.realm, 'topics', None)
+        if isinstance(topics, TopicTable):
+            return <TopicTable> topics
+        # In tests of an application's handlers the realm may be anything. Such a session has a table of its own.
+        if self.own_topics is None:
+            self.own_topics = TopicTable()
+        return <TopicTable?> self.own_topics
+
     cdef Subscription find_subscription(self, object key):
         """Return the subscription for a topic (str), a pattern (topic, match) or an id (int), or None."""
         if self.sole_subscription is not None:
@@ -161,7 +172,7 @@ cdef class SessionCore:
         cdef Subscription subscription = self.find_subscription(subscription_key(topic, match))
         if subscription is not None:
             return subscription
-        subscription = (<TopicTable?> self.realm.topics).add(self, topic, match)
+        subscription = self.topic_table().add(self, topic, match)
         self.pattern_count += match != 'exact'
         if self.sole_subscription is None and self.subscriptions is None:
             self.sole_subscription = subscription
@@ -192,7 +203,7 @@ cdef class SessionCore:
             if not self.subscriptions:
                 self.subscriptions = None
         self.pattern_count -= subscription.topic.match != 'exact'
-        (<TopicTable?> self.realm.topics).remove(subscription)
+        self.topic_table().remove(subscription)
         return subscription
 
     def subscribe(self, topic, match='exact'):
@@ -239,7 +250,7 @@ cdef class SessionCore:
     def subscription_id_for_topic(self, topic):
         """Return the id of the session's subscription to the topic, or of the realm's, or None if nobody has one."""
         cdef Subscription subscription = self.find_subscription(topic)
-        return self.realm.topics.peek(topic) if subscription is None else subscription.topic.number
+        return self.topic_table().peek(topic) if subscription is None else subscription.topic.number
 
     # Sending
 

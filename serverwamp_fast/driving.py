@@ -80,6 +80,7 @@ class ConnectionDriver:
         if wanted == ACTIONS['open']:
             return message
         if wanted == ACTIONS['end']:
+            logger.info('The client aborted before a session was open: %.500r', message[2])
             await self._connection.close()
         else:
             await self._abort('wamp.error.protocol_violation', 'A session starts with HELLO.')

@@ -103,6 +103,8 @@ class WAMPSession(SessionCore):
     welcome_extra: Mapping[str, Any] | None = None
     # Whether HELLO announced progressive_call_invocations; looked at where clients are held to the strict rules.
     announces_inputs = False
+    # Where the realm is none, and so has no topics.
+    own_topics: Any = None
     # While the session is being opened, and whatever it waits for can be cancelled.
     cancel_opening: Callable[[], object] | None = None
 

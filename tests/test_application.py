@@ -5,6 +5,7 @@ The same on the native server and on a connection of the user's own, which hands
 
 import asyncio
 import gc
+import logging
 import weakref
 from typing import Any
 

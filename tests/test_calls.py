@@ -84,6 +84,7 @@ def test_other_mappings() -> None:
     [
         (RPCErrorResult(), ['wamp.error.runtime_error']),
         (RPCErrorResult(None), ['wamp.error.runtime_error']),  # type: ignore[arg-type]
+        (RPCErrorResult(Text('com.example.no')), ['com.example.no']),
         (RPCErrorResult('com.example.no'), ['com.example.no']),
         (RPCErrorResult('com.example.no', ('why',)), ['com.example.no', ('why',)]),
         (RPCErrorResult('com.example.no', (), {'a': 1}), ['com.example.no', (), {'a': 1}]),
@@ -92,6 +93,13 @@ def test_other_mappings() -> None:
 )
 def test_error_results(value: RPCErrorResult, answer: list[Any]) -> None:
     assert answers(value) == [[8, 48, 1, {}, *answer]]
+
+
+@pytest.mark.parametrize('uri', [5, b'com.example.no', ('com.example.no',)])
+def test_error_uris_that_are_no_strings(uri: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert answers(RPCErrorResult(uri, ('why',))) == [RUNTIME_ERROR]
+    (record,) = caplog.records
+    assert record.getMessage() == f'Procedure procedure ended with the error URI {uri!r}, which is not a string.'
 
 
 @pytest.mark.parametrize('value', [object(), {1, 2}, 1j])

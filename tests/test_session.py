@@ -3,6 +3,7 @@
 import asyncio
 import weakref
 from typing import Any
+from unittest import mock
 
 import pytest
 from doubles import RecordingConnection, RecordingTasks, open_session
@@ -13,6 +14,7 @@ from serverwamp_fast import session as session_module
 from serverwamp_fast.auth import AuthenticatedAs
 from serverwamp_fast.connection import ConnectionClosed
 from serverwamp_fast.protocol import WAMPSubscribeRequest, WAMPUnsubscribeRequest
+from serverwamp_fast.realm import Realm
 from serverwamp_fast.session import (
     NO_IDENTITY,
     NO_MORE_EVENTS,
@@ -275,6 +277,30 @@ def test_subscriptions(run) -> None:
         assert session.connection.sent[-1] == [35, 8]
         await session.send_event('a.b', ('late',))
         assert session.connection.sent[-1] == [35, 8]
+
+    run(main())
+
+
+@pytest.mark.parametrize('realm', [None, object(), mock.Mock(), mock.Mock(spec=Realm), mock.AsyncMock()])
+def test_subscriptions_without_a_realm(run, realm: Any) -> None:
+    """As tests of an application make sessions, for their handlers."""
+
+    async def main() -> None:
+        session = WAMPSession(RecordingConnection(), realm, None)
+        await session.mark_authenticated()
+        assert session.subscription_id_for_topic('a.b') is None
+        number = await session.register_subscription('a.b')
+        other = await session.register_subscription('a.c')
+        assert number == session.subscription_id_for_topic('a.b') != other
+        await session.mark_subscribed(WAMPSubscribeRequest(7, {}, 'a.b'), number)
+        await session.send_event('a.b', (1,))
+        assert [message[0] for message in session.connection.sent] == [2, 33, 36]
+        await session.unregister_subscription(number)
+        with pytest.raises(NoSuchSubscription):
+            await session.unregister_subscription(number)
+        assert session.subscription_id_for_topic('a.c') == other
+        another = WAMPSession(RecordingConnection(), realm, None)
+        assert another.subscription_id_for_topic('a.c') is None
 
     run(main())
 

@@ -2,7 +2,7 @@ from .deliveries cimport Deliveries
 from .outlets cimport Outlet
 from .sequences cimport RequestSequence
 from .steps cimport Steps
-from .topics cimport Subscription
+from .topics cimport Subscription, TopicTable
 
 cdef tuple with_payload(tuple head, object args, object kwargs)
 
@@ -39,6 +39,7 @@ cdef class SessionCore:
     cdef unsigned char is_posting       # whether a task sends what is in the outbox
     cdef unsigned char watches_answers  # calls are answered by functions of the application
 
+    cdef TopicTable topic_table(self)
     cdef Subscription find_subscription(self, object key)
     cdef list own_subscriptions(self)
     cdef int enter_subscription(self, Subscription subscription) except -1

@@ -1,4 +1,4 @@
-"""auth.scram and auth.saslprep: credentials, and whether a client knows the password."""
+"""auth.scram: credentials, and whether a client knows the password."""
 
 import builtins
 from base64 import b64decode, b64encode
@@ -8,10 +8,7 @@ from hmac import digest
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from serverwamp_fast.auth.saslprep import saslprep
 from serverwamp_fast.auth.scram import (
     SCRAMCredential,
     SCRAMExchange,
@@ -220,30 +217,3 @@ def test_mock_credentials() -> None:
     assert again.salt == mocks[0].salt
     assert again.stored_key != mocks[0].stored_key
     assert exchange_of(mock_scram_credential('eve', b'1')).challenge()['kdf'] == 'argon2id13'
-
-
-# RFC 4013, 3.
-@pytest.mark.parametrize(
-    ('text', 'expected'),
-    [('I\u00adX', 'IX'), ('user', 'user'), ('USER', 'USER'), ('\u00aa', 'a'), ('\u2168', 'IX'),
-     ('a\u00a0b', 'a b'), ('', ''), ('\u0627b\u0627', None), ('\u0007', None), ('\u06271', None),
-     ('\u0627\u0628', '\u0627\u0628'), ('\ue000', None), ('\u0221', None)],
-)  # fmt: skip
-def test_saslprep(text: str, expected: str | None) -> None:
-    if expected is not None:
-        assert saslprep(text) == expected
-        return
-    with pytest.raises(ValueError, match=r'RFC (4013|3454)'):
-        saslprep(text)
-
-
-@given(st.text(st.characters(codec='utf-8')))
-def test_saslprep_agrees_with_passlib(text: str) -> None:
-    utils = pytest.importorskip('passlib.utils', reason='passlib is not installed')
-    try:
-        expected = utils.saslprep(text)
-    except ValueError:
-        with pytest.raises(ValueError, match='RFC'):
-            saslprep(text)
-    else:
-        assert saslprep(text) == expected

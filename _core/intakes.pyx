@@ -5,7 +5,6 @@ way from the connection to the handlers' tasks is one coroutine written by hand.
 """
 
 from .calls cimport Call
-from .codec_base cimport Codec
 from .dispatch cimport receive_message
 from .sessions cimport SessionCore
 from .steps cimport STEPS_DONE

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Coroutine
-from typing import Any, final
+from typing import Any, Self, final
 
 from .sessions import SessionCore
 from .steps import Steps
@@ -38,13 +38,13 @@ class Intake:
 class Fetching(Steps):
     """Waits until there is a message, or no more will come."""
 
-    def __init__(self, intake: Intake) -> None: ...
+    def __new__(cls, intake: Intake) -> Self: ...
 
 @final
 class Working(Steps):
     """Handles messages until there is something for the driver to do."""
 
-    def __init__(self, intake: Intake, session: SessionCore, starter: Any, budget: int) -> None: ...
+    def __new__(cls, intake: Intake, session: SessionCore, starter: Any, budget: int) -> Self: ...
     @property
     def work(self) -> Any:
         """An InOrder to be run before the next message, a coroutine to be started as a task, or None."""

@@ -15,6 +15,8 @@ from session_clients import Clients, Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast import application as application_module
+from serverwamp_fast._core.codecs import codec_for
+from serverwamp_fast.connection import PayloadConnection
 from serverwamp_fast.errors import WAMPMsgParseError
 
 
@@ -262,6 +264,36 @@ def test_handle_session_can_be_overridden(run, clients: Clients) -> None:
         assert not app._active_sessions
 
     run(main())
+
+
+class Batches(PayloadConnection):
+    """Brings batches, as aiohttp, ASGI and websockets do."""
+
+    codec = codec_for('wamp.2.json.batched')
+
+    def __init__(self, *batches: Any) -> None:
+        super().__init__()
+        self.batches = [b''.join(self.codec.encode(message) for message in batch) for batch in batches]
+        self.sent: list[Any] = []
+
+    async def receive_payload(self) -> bytes | None:
+        return self.batches.pop(0) if self.batches else None
+
+    async def send_payload(self, payload: bytes) -> None:
+        self.sent += self.codec.decode(payload)
+
+    async def close(self) -> None:
+        pass
+
+
+def test_handle_session_gets_all_that_batches_bring(run) -> None:
+    app = SeesSessions()
+    call = [48, 1, {}, 'nothing']
+    connection = Batches([HELLO, call, CLIENT_GOODBYE, HELLO], [call])
+    run(app.handle_connection(connection))
+    assert app.seen == [False, 48, 6, True, False, 48, False]
+    answers = sorted(message[0] for message in connection.sent)
+    assert answers == [2, 2, 6, 8, 8]
 
 
 def test_handle_session_can_be_overridden_for_one_application(run, clients: Clients, caplog) -> None:

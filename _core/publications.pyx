@@ -172,7 +172,10 @@ cdef class Publication:
 
 cdef bint takes_payloads(SessionCore session) except -1:
     """Return whether a connection that is no Outlet takes what was encoded here: nobody wants to see the message."""
-    return session.plain_sends and session.outlet is None and getattr(session.connection, 'takes_payloads', False)
+    return (
+        session.plain_sends and session.outlet is None
+        and getattr(session.connection, 'takes_payloads', False) is True
+    )
 
 
 cdef int put_event(SessionCore session, bytes payload) except -1:

@@ -374,7 +374,7 @@ class Application(DefaultRealmSettings):
     async def handle_connection(self, connection: Any) -> None:
         """Serve a connection until it ends: one session, or several one after another."""
         # A handle_session() that was overridden is handed messages.
-        if getattr(connection, 'takes_payloads', False) and not self.overrides('handle_session'):
+        if getattr(connection, 'takes_payloads', False) is True and not self.overrides('handle_session'):
             await ConnectionDriver(self, connection, None).serve()
             return
         msgs = connection.iterate_msgs()

@@ -12,7 +12,7 @@ from raw_client import CLIENT_GOODBYE, make_app, serving
 import serverwamp_fast as wamp
 from serverwamp_fast import session as session_module
 from serverwamp_fast.auth import AuthenticatedAs
-from serverwamp_fast.connection import ConnectionClosed
+from serverwamp_fast.connection import Connection, ConnectionClosed
 from serverwamp_fast.protocol import WAMPSubscribeRequest, WAMPUnsubscribeRequest
 from serverwamp_fast.realm import Realm
 from serverwamp_fast.session import (
@@ -301,6 +301,24 @@ def test_subscriptions_without_a_realm(run, realm: Any) -> None:
         assert session.subscription_id_for_topic('a.c') == other
         another = WAMPSession(RecordingConnection(), realm, None)
         assert another.subscription_id_for_topic('a.c') is None
+
+    run(main())
+
+
+@pytest.mark.parametrize('spec', [None, Connection])
+def test_a_connection_that_is_a_mock(run, spec: Any) -> None:
+    """As tests of an application make sessions, to look at what its handlers send."""
+
+    async def main() -> None:
+        connection = mock.AsyncMock(spec=spec)
+        session = WAMPSession(connection, Realm(), None)
+        await session.mark_authenticated()
+        number = await session.register_subscription('a.b')
+        await session.mark_subscribed(WAMPSubscribeRequest(7, {}, 'a.b'), number)
+        await session.send_event('a.b', (1,), {'a': 2})
+        await session.send_raw([50, 1, {}])
+        await session.close()
+        assert [call.args[0][0] for call in connection.send_msg.call_args_list] == [2, 33, 36, 50, 6]
 
     run(main())
 

@@ -122,8 +122,8 @@ def test_the_sessions_of_clients_that_vanished_are_let_go(run) -> None:
                     await ws.send_str(f'[32,{number},{{}},"topic"]')
                 await ws.receive()
                 ws._writer.transport.abort()
-                while app._active_sessions:
+                # What a session leaves behind is cleaned up after it has ended.
+                while app._active_sessions or len(topics):
                     await asyncio.sleep(0.001)
-            assert len(topics) == 0
 
     run(main())

@@ -435,6 +435,12 @@ cdef class RoomWait(Steps):
     The client isn't read meanwhile: it might have left, or cancelled the call.
     """
 
+    def __cinit__(self, Call call not None, room):
+        if call.session is None:
+            raise TypeError('The call is none of a session.')
+        self.call = call
+        self.room = room
+
     cdef object begin(self):
         support = self.call.session.dispatch.support
         if support is not None:
@@ -460,13 +466,6 @@ cdef class RoomWait(Steps):
         logger.warning('A call ends because procedure %s has taken none of its inputs for %g seconds.',
                        self.call.uri, self.call.inputs.PATIENCE)
         return Expiry(self.call)
-
-
-cdef RoomWait new_room_wait(Call call, object room):
-    cdef RoomWait wait = RoomWait.__new__(RoomWait)
-    wait.call = call
-    wait.room = room
-    return wait
 
 
 cdef int fill_call(Call call, SessionCore session, object message) except -1:
@@ -547,7 +546,7 @@ cdef object continue_call(SessionCore session, object message):
             return None
         room = call.inputs.put(
             message[4] if len(message) > 4 else (), message[5] if len(message) > 5 else None, is_last)
-        return None if room is None else new_room_wait(call, room)
+        return None if room is None else RoomWait(call, room)
     return None if is_abandoned(session, message[1], is_last) else NEW_CALL
 
 

@@ -13,7 +13,7 @@ from .steps cimport STEPS_DONE
 cdef class Intake:
     """The messages of one connection, in order; see the stub."""
 
-    def __init__(self, connection):
+    def __cinit__(self, connection):
         self.connection = connection
         self.receive_payload = connection.receive_payload
         self.messages = []

@@ -93,8 +93,12 @@ class Expiry(Steps):
     def __new__(cls, call: Call) -> Self: ...
 
 class RoomWait(Steps):
-    """The wait for a procedure to take inputs of its call; ends the call if it takes none for too long."""
+    """The wait for a procedure to take inputs of its call; ends the call if it takes none for too long.
 
+    `room` is the awaitable that RPCInputs.put() returned. Raises TypeError for a call that is none of a session.
+    """
+
+    def __new__(cls, call: Call, room: Awaitable[None]) -> Self: ...
     def give_up(self) -> Awaitable[None]:
         """Return an awaitable that ends the call."""
 

@@ -10,7 +10,7 @@ class Intake:
     `connection` has `receive_payload()`, `decode_payload()` and `codec`, as a PayloadConnection does.
     """
 
-    def __init__(self, connection: Any) -> None: ...
+    def __new__(cls, connection: Any) -> Self: ...
     @property
     def is_over(self) -> bool:
         """Whether the connection has no more payloads. Messages of the last one may be left."""

@@ -128,6 +128,7 @@ def add_authentication() -> None:
             differ(20, reason, f'{app} {name}', received=refused, where=ASGI_PLACES)
     left = {'a': [WELCOME, [6, {'message': 'enough'}, 'my.reason'], CLOSED]}
     differ(20, reason, 'authenticated by hand close_after', received=left, where=ASGI_PLACES)
+    differ(20, reason, 'authenticated by hand close', received={'a': [CLOSED]}, where=ASGI_PLACES)
     aborted = {'a': [[3, {}, 'my.error'], CLOSED]}
     differ(20, reason, 'authenticated by hand abort_bare', received=aborted, where=ASGI_PLACES)
     aborted = {'a': [[3, {}, 'wamp.error.runtime_error'], CLOSED]}

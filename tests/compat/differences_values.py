@@ -27,6 +27,7 @@ ANSWERS: dict[int, list[tuple[str, Any, tuple[str, ...]]]] = {
         ('tuple_keys', ERROR, ANY_JSON),
         ('lone_surrogate', ERROR, EVERYWHERE),
         ('result_str', ERROR, EVERYWHERE),
+        ('bad_error', ERROR, EVERYWHERE),
         ('huge', ERROR, ANY_MSGPACK),
         ('negative_huge', ERROR, ANY_MSGPACK),
         ('huge', [50, 1, {}, [HUGE]], ORJSON),

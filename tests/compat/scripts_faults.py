@@ -6,9 +6,11 @@ from compat.steps import (
     GOODBYE,
     JSON,
     MSGPACK,
+    Await,
     Disconnect,
     ExpectClose,
     Open,
+    Send,
     SendPayload,
     asked,
     call,
@@ -202,7 +204,7 @@ def add_other_roles():
                           (' killnowait', {'mode': 'killnowait'})):  # fmt: skip
         script(
             f'cancel of a running call{name}', opened(),
-            asked(call('wait', 'gate'), [49, 1, options], answers=1, oracle=1),
+            Send((call('wait', 'gate'),)), Await('waiting for gate'), asked([49, 1, options], answers=1, oracle=1),
             asked(call('open', 'gate', id=2), answers=1), left(), unordered=True,
         )  # fmt: skip
     for match in ('exact', 'prefix', 'wildcard', 'sideways', 5):

@@ -166,7 +166,7 @@ class ConnectionDriver:
             self._count += 1
             return END if message is END else receive(session, message)
         if intake.is_over:
-            return await self._next_message()
+            return END
         working = intake.work_for(session, self._eager_starter(session.tasks), BUDGET - self._count)
         await working
         self._count = BUDGET - working.budget

@@ -13,7 +13,7 @@ class Intake:
     def __new__(cls, connection: Any) -> Self: ...
     @property
     def is_over(self) -> bool:
-        """Whether the connection has no more payloads. Messages of the last one may be left."""
+        """Whether the connection has no more payloads, and all messages have been taken."""
     def fetch(self) -> Fetching:
         """Return an awaitable that ends when there is a message to take(), or when no more will come.
 

@@ -6,6 +6,7 @@ message, and leave the messages inside to a codec, so that a payload that was en
 sent to many of them.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from ._core.codec_base import Codec
 from ._core.messages import ABORT
 from .errors import ConnectionClosed as ConnectionClosed
+
+TOO_LARGE = 1009  # the code of Close (RFC 6455, 7.4.1)
 
 
 class Connection(ABC):
@@ -158,6 +161,16 @@ class PayloadConnection(Connection):
             # A batch without a message makes the other side fail the transport (WAMP AP, "Batched
             # Transport").
             await self.send_payload(self.codec.encode_many(batch))
+
+
+def log_too_large(logger: logging.Logger, peer_address: object, max_size: int) -> None:
+    """Tells that a connection is closed over a message of more than `max_size` bytes."""
+    logger.warning(
+        'Closed the WebSocket of %s with code %d: a message has more than %d bytes.',
+        peer_address,
+        TOO_LARGE,
+        max_size,
+    )
 
 
 def is_larger(payload: bytes | str, limit: int) -> bool:

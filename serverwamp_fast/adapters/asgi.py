@@ -12,7 +12,7 @@ from urllib.parse import quote
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
-from ..connection import ConnectionClosed, PayloadConnection, is_larger
+from ..connection import TOO_LARGE, ConnectionClosed, PayloadConnection, is_larger, log_too_large
 from ..errors import WAMPMsgParseError
 from .async_base import Event, runs_on_trio
 from .http_info import decode_query, find_peer_address, parse_cookies
@@ -29,7 +29,6 @@ Send = Callable[[Mapping[str, Any]], Awaitable[Any]]
 # over a message that is too large or an unanswered ping, uvicorn raises RuntimeError.
 SEND_ERRORS = (OSError, RuntimeError)
 
-TOO_LARGE = 1009
 
 logger = logging.getLogger(__name__)
 
@@ -182,12 +181,7 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         return await anext(self._payloads, None)
 
     async def _refuse_size(self) -> None:
-        logger.warning(
-            'Closed the WebSocket of %s with code %d: a message has more than %d bytes.',
-            self.transport_info['peer_address'],
-            TOO_LARGE,
-            self.max_size,
-        )
+        log_too_large(logger, self.transport_info['peer_address'], self.max_size)
         await self._close_ws(code=TOO_LARGE, reason='Message too large')
 
     async def send_payload(self, payload: bytes) -> None:

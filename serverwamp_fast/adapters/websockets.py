@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 from .._core.codec_base import Codec
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
-from ..connection import ConnectionClosed, PayloadConnection, is_larger
+from ..connection import TOO_LARGE, ConnectionClosed, PayloadConnection, is_larger, log_too_large
 from ..errors import WAMPMsgParseError
 from .http_info import TLSObject, build_transport_info, encode_headers, read_tls_unique
 
@@ -37,7 +37,6 @@ else:
 SUPPORTED_WS_PROTOCOLS = tuple(map(Subprotocol, SUBPROTOCOLS))
 
 PROTOCOL_ERROR = 1002
-TOO_LARGE = 1009
 # Protocol error, text that is not UTF-8, message too big.
 FAILURES = (1002, 1007, 1009)
 
@@ -156,12 +155,7 @@ class WebsocketsConnection(PayloadConnection):
         return tls
 
     async def _refuse_size(self) -> None:
-        logger.warning(
-            'Closed the WebSocket of %s with code %d: a message has more than %d bytes.',
-            self.transport_info['peer_address'],
-            TOO_LARGE,
-            self.max_size,
-        )
+        log_too_large(logger, self.transport_info['peer_address'], self.max_size)
         await self.close_websocket(self._ws, TOO_LARGE, 'Message too large')
 
     def _log_failure(self, closed: WebSocketClosed) -> None:

@@ -31,9 +31,15 @@ from setuptools.modified import newer_group
 ROOT_PACKAGE = 'serverwamp_fast'
 SOURCES = Path('_core')
 # The load generator and the reports, which `serverwamp-fast bench` runs; see pyproject.toml.
-BENCH_PACKAGES = ['serverwamp_fast.bench', 'serverwamp_fast.bench.load', 'serverwamp_fast.bench.report']
+BENCH_PACKAGES = [
+    'serverwamp_fast.bench',
+    'serverwamp_fast.bench.load',
+    'serverwamp_fast.bench.report',
+]
 # `from a.b cimport x, y`, also with the names in parentheses over several lines, and `cimport a.b as c`.
-FROM_CIMPORT = re.compile(r'^[ \t]*from[ \t]+([\w.]+)[ \t]+cimport[ \t]+(\([^)]*\)|[^\n#]*)', re.MULTILINE)
+FROM_CIMPORT = re.compile(
+    r'^[ \t]*from[ \t]+([\w.]+)[ \t]+cimport[ \t]+(\([^)]*\)|[^\n#]*)', re.MULTILINE
+)
 CIMPORT = re.compile(r'^[ \t]*cimport[ \t]+([^\n#]*)', re.MULTILINE)
 
 switches = [
@@ -68,9 +74,15 @@ def count_processes() -> int:
     jobs = os.environ.get('JOBS', '')
     if not jobs:
         # What this process may use, where the system tells; in a container, fewer than there are.
-        return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+        return (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, 'sched_getaffinity')
+            else os.cpu_count() or 1
+        )
     if not jobs.isdecimal() or int(jobs) < 1:
-        raise SystemExit(f'JOBS={jobs} is not a number of processes. Set it to 1 or more, or unset it.')
+        raise SystemExit(
+            f'JOBS={jobs} is not a number of processes. Set it to 1 or more, or unset it.'
+        )
     return int(jobs)
 
 
@@ -162,7 +174,11 @@ class BuildModules(build_ext):
     def choose_flags(self) -> None:
         """Leave out debugging information and symbols, unless CFLAGS or another kind of build asks for them."""
         asked = re.search(r'(^|\s)-g', os.environ.get('CFLAGS', ''))
-        if asked or {'SANITIZE', 'COVERAGE'} & set(switches) or self.compiler.compiler_type == 'msvc':
+        if (
+            asked
+            or {'SANITIZE', 'COVERAGE'} & set(switches)
+            or self.compiler.compiler_type == 'msvc'
+        ):
             return
         for extension in self.extensions:
             # Python's own flags, which come before these, mostly say -g.
@@ -173,7 +189,9 @@ class BuildModules(build_ext):
 
     def is_stale(self, extension: Extension) -> bool:
         built = self.get_ext_fullpath(extension.name)
-        return bool(self.force or newer_group([*extension.sources, *extension.depends], built, 'newer'))
+        return bool(
+            self.force or newer_group([*extension.sources, *extension.depends], built, 'newer')
+        )
 
     def build_extensions(self) -> None:
         begin = time.monotonic()
@@ -181,7 +199,9 @@ class BuildModules(build_ext):
         self.choose_flags()
         missing = [extension for extension in self.extensions if not is_translated(extension)]
         if missing:
-            self.say(f'translating {count_modules(missing)} by Cython {Cython.__version__}, {processes} at once.')
+            self.say(
+                f'translating {count_modules(missing)} by Cython {Cython.__version__}, {processes} at once.'
+            )
         translated = cythonize(
             self.extensions,
             nthreads=processes if processes > 1 else 0,

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = {'.c', '.h', '.o', '.so', '.pyd', '.pyc', '.html'}
-# The load generator of the bench is written in C.
-WRITTEN = ('bench/', 'serverwamp_fast/bench/load/c/')
+# The load generator of the bench is written in C, and a page is the test of a browser's client.
+WRITTEN = ('bench/', 'serverwamp_fast/bench/load/c/', 'tests/interop/languages/')
 
 
 def list_sources(*patterns: str) -> set[str]:

@@ -31,7 +31,10 @@ def load(**environment: str) -> dict[str, Any]:
     [
         ('from .ids cimport next_id', {'base.ids', 'base.ids.next_id'}),
         ('from . cimport ids, uris as u', {'base', 'base.ids', 'base.uris'}),
-        ('from ..wire.frames cimport (\n    A,  # why, so\n    B,\n)', {'wire.frames', 'wire.frames.A', 'wire.frames.B'}),
+        (
+            'from ..wire.frames cimport (\n    A,  # why, so\n    B,\n)',
+            {'wire.frames', 'wire.frames.A', 'wire.frames.B'},
+        ),
         ('    from .. cimport wire', {'', 'wire'}),
         (f'from {PACKAGE}.uris cimport check', {'uris', 'uris.check'}),
         (f'cimport {PACKAGE}.uris as u, {PACKAGE}.base.ids  # both', {'uris', 'base.ids'}),
@@ -148,6 +151,8 @@ def test_questions_translate_nothing(tmp_path: Path) -> None:
         (tmp_path / path).write_text('this is no code\n')
     for package in ('load', 'report'):
         (tmp_path / 'bench' / package).mkdir()
-    subprocess.run([sys.executable, 'setup.py', '--quiet', 'egg_info'], cwd=tmp_path, check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, 'setup.py', '--quiet', 'egg_info'], cwd=tmp_path, check=True, timeout=120
+    )
     assert not (tmp_path / 'build').exists()
     assert '_core/ids.pyx' in next(tmp_path.glob('*.egg-info/SOURCES.txt')).read_text()

@@ -109,10 +109,16 @@ CLIENTS = {
 }
 
 
-def run_program(command: list[str], site: Site, auth_site: Site) -> tuple[list[dict[str, Any]], str]:
+def run_program(
+    command: list[str], site: Site, auth_site: Site
+) -> tuple[list[dict[str, Any]], str]:
     """Return the steps that a program tells of, and its complaint if it failed."""
     process = subprocess.Popen(
-        [*command, site.url, auth_site.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding='utf-8'
+        [*command, site.url, auth_site.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding='utf-8',
     )
     complaint = ''
     try:
@@ -126,11 +132,16 @@ def run_program(command: list[str], site: Site, auth_site: Site) -> tuple[list[d
     return [json.loads(line) for line in output.splitlines()], complaint
 
 
-def run_browser(directory: pathlib.Path, site: Site, auth_site: Site) -> tuple[list[dict[str, Any]], str]:
+def run_browser(
+    directory: pathlib.Path, site: Site, auth_site: Site
+) -> tuple[list[dict[str, Any]], str]:
     """The same for the page, in a Chromium of its own."""
     files = {
         '/': ('text/html', HERE / 'autobahn_browser' / 'page.html'),
-        '/autobahn.js': ('text/javascript', directory / 'node_modules/autobahn-browser/autobahn.min.js'),
+        '/autobahn.js': (
+            'text/javascript',
+            directory / 'node_modules/autobahn-browser/autobahn.min.js',
+        ),
     }
     steps: list[dict[str, Any]] = []
     complaints: list[str] = []
@@ -170,7 +181,12 @@ def run_browser(directory: pathlib.Path, site: Site, auth_site: Site) -> tuple[l
         query = urllib.parse.urlencode({'site': site.url, 'auth_site': auth_site.url})
         address = f'http://127.0.0.1:{pages.server_address[1]}/?{query}'
         browser = subprocess.Popen(
-            [shutil.which('chromium') or 'chromium', *CHROMIUM_OPTIONS, f'--user-data-dir={profile}', address],
+            [
+                shutil.which('chromium') or 'chromium',
+                *CHROMIUM_OPTIONS,
+                f'--user-data-dir={profile}',
+                address,
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -198,7 +214,9 @@ def find_faults(expected: dict[tuple[str, str], Any], steps: list[dict[str, Any]
         if (name, step) in told and told[name, step] != value
     ]
     faults += [f'{name}, {step}: not told of' for name, step in expected.keys() - told.keys()]
-    faults += [f'{name}, {step}: not expected at all' for name, step in told.keys() - expected.keys()]
+    faults += [
+        f'{name}, {step}: not expected at all' for name, step in told.keys() - expected.keys()
+    ]
     return sorted(faults)
 
 
@@ -211,7 +229,10 @@ def main() -> int:
     failed = 0
     for name in options.clients:
         client, directory = CLIENTS[name], options.directory / name
-        with running_site(options.server) as site, running_site(options.server, program='auth_site.py') as auth_site:
+        with (
+            running_site(options.server) as site,
+            running_site(options.server, program='auth_site.py') as auth_site,
+        ):
             if name == 'autobahn_browser':
                 steps, complaint = run_browser(directory, site, auth_site)
             else:
@@ -222,7 +243,10 @@ def main() -> int:
         if faults:
             print(f'{name} on {options.server}: FAILED', *faults, sep='\n    ', flush=True)
         else:
-            print(f'{name} on {options.server}: {len(expected)} steps are right ({rounds}).', flush=True)
+            print(
+                f'{name} on {options.server}: {len(expected)} steps are right ({rounds}).',
+                flush=True,
+            )
         failed += bool(faults)
     return 1 if failed else 0
 

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = {'.c', '.h', '.o', '.so', '.pyd', '.pyc', '.html'}
-# The load generator of the bench is written in C.
-WRITTEN = ('bench/', 'serverwamp_fast/bench/load/c/')
+# The load generator of the bench is written in C, and a page is the test of a browser's client.
+WRITTEN = ('bench/', 'serverwamp_fast/bench/load/c/', 'tests/interop/languages/')
 
 
 def list_sources(*patterns: str) -> set[str]:
@@ -29,10 +29,10 @@ def find_faults(sdist: Path, wheel: Path) -> list[str]:
 
     interfaces = list_sources('serverwamp_fast/**/*.pyi', 'serverwamp_fast/**/*.pxd')
     package = interfaces | list_sources('serverwamp_fast/**/*.py', 'serverwamp_fast/py.typed')
-    sources = list_sources('_core/*.pyx')
+    sources = list_sources('_core/**/*.pyx')
     bench = list_sources('bench/*.py', 'bench/report/*.py', 'bench/load/**/*.py', 'bench/load/c/*')
     needed = package | sources | bench | list_sources('bench/**/*.py', 'bench/**/*.c', 'bench/*.json')
-    needed |= list_sources('tests/**/*.py', 'examples/*.py', 'docs/*.md', 'ci/*')
+    needed |= list_sources('tests/**/*.py', 'tests/interop/languages/*/**/*', 'examples/*.py', 'docs/*.md', 'ci/*')
     needed |= {'setup.py', 'pyproject.toml', 'README.md', 'CHANGELOG.md', 'LICENSE'}
     needed = {name for name in needed if '/__pycache__/' not in name}
 
@@ -45,7 +45,7 @@ def find_faults(sdist: Path, wheel: Path) -> list[str]:
     package |= {f'serverwamp_fast/{name}' for name in bench if '/__pycache__/' not in name}
     faults += [f'The wheel lacks {name}.' for name in sorted(package - installed)]
     for source in sorted(sources):
-        module = f'serverwamp_fast/_core/{PurePosixPath(source).stem}.*'
+        module = f'serverwamp_fast/{source.removesuffix(".pyx")}.*'
         if not any(PurePosixPath(name).match(module) for name in installed - interfaces):
             faults.append(f'The wheel lacks the extension module of {source}.')
     faults += [

@@ -35,6 +35,12 @@ async def everything(*args, **kwargs):
     return serverwamp.RPCResult(args=args, kwargs=kwargs)
 
 
+@rpc.route('interop.hexadecimal')
+async def show_bytes(data):
+    """Tells what arrived; text, which has no hex(), is refused."""
+    return data.hex()
+
+
 @rpc.route('interop.nothing')
 async def nothing():
     return None

@@ -29,6 +29,17 @@ def parse_port(text: str) -> int:
     return port
 
 
+def parse_mode(text: str) -> int:
+    """Return the file mode that a text is, in octal."""
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a file mode; write three octal digits, such as 660')
+    return mode
+
+
 def parse_path(text: str) -> str:
     """Return the URL path that a text is."""
     if not text.startswith('/'):
@@ -46,6 +57,14 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument('--host', help=f'the address to listen at ({HOST})')
     serve.add_argument('--port', type=parse_port, help=f'the port to listen at ({PORT})')
     serve.add_argument('--unix', metavar='PATH', help='listen at a Unix socket instead of host and port')
+    serve.add_argument(
+        '--unix-mode', type=parse_mode, metavar='MODE',
+        help='the permissions of the Unix socket, in octal (666: everybody may connect)',
+    )
+    serve.add_argument(
+        '--no-goodbye', action='store_true',
+        help='end with Close 1012 alone, after which more clients reconnect by themselves, instead of GOODBYE',
+    )
     serve.add_argument(
         '--path', type=parse_path, action='append', help='a URL path to serve; may be repeated (every path)'
     )
@@ -97,6 +116,8 @@ def main(argv: list[str] | None = None) -> int:
         return run_bench(options)
     if options.unix is not None and (options.host is not None or options.port is not None):
         options.refuse('--unix is where to listen instead of --host and --port; leave these out, or --unix')
+    if options.unix_mode is not None and options.unix is None:
+        options.refuse('--unix-mode is for the socket of --unix, which is not there')
     host = HOST if options.host is None else options.host
     port = PORT if options.port is None else options.port
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s: %(message)s')
@@ -114,7 +135,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f'serverwamp-fast: {options.app!r} could not be loaded; the reason is above.', file=sys.stderr)
         return 2
     try:
-        app.run(host, port, unix_path=options.unix, path=options.path)
+        app.run(
+            host, port, path=options.path, unix_path=options.unix,
+            unix_mode=0o666 if options.unix_mode is None else options.unix_mode,
+            goodbye=not options.no_goodbye,
+        )
     except (OSError, UnicodeError) as error:
         # UnicodeError: of a host that can't be a name.
         place = options.unix or f'{host} port {port}'

@@ -84,6 +84,12 @@ ProtocolRequestHandlerMap = Mapping[type, ProtocolRequestHandler]
 MutableProtocolRequestHandlerMap = MutableMapping[type, ProtocolRequestHandler]
 
 
+async def close_for_restart(connection: Any) -> None:
+    """Close a connection with the code 1012, as far as its class knows how."""
+    close: Callable[[], Awaitable[None]] = getattr(connection, 'close_for_restart', connection.close)
+    await close()
+
+
 def _announces_inputs(roles: Any) -> bool:
     """Whether the roles of a HELLO have a caller with the feature progressive_call_invocations."""
     found = roles
@@ -342,16 +348,24 @@ class Application(DefaultRealmSettings):
             for handler in reversed(session.subscription_exits()):
                 stack.push_async_callback(tear_down_handler, handler, 'subscription handler', session)
 
-    async def close_sessions(self) -> None:
-        """Say GOODBYE to every client, for example when the server shuts down, and ABORT to those that still wait
-        for WELCOME.
+    async def close_sessions(self, *, goodbye: bool = True) -> None:
+        """End every session, for example when the server shuts down.
+
+        - goodbye: whether clients are told so in WAMP, by GOODBYE (WAMP BP, "Session Closing"), or by ABORT where they
+          still wait for WELCOME. False closes the connections with the code 1012, "Service Restart", and nothing else:
+          some clients take a GOODBYE as final, and only then reconnect.
         """
         async with self._async_support.launch_task_group() as tasks:
             for session in list(self._active_sessions):
-                await tasks.spawn(session._run_task, self._shut_down, session)
+                await tasks.spawn(session._run_task, self._shut_down, session, goodbye)
 
-    async def _shut_down(self, session: WAMPSession) -> None:
-        if session.is_open:
+    async def _shut_down(self, session: WAMPSession, goodbye: bool) -> None:
+        if not goodbye:
+            if not session.is_closing:
+                session.mark_ended()
+                session.stop_opening()
+                await close_for_restart(session.connection)
+        elif session.is_open:
             await session.close('wamp.close.system_shutdown')
         else:
             await session.abort('wamp.close.system_shutdown')
@@ -486,16 +500,18 @@ class Application(DefaultRealmSettings):
         path: str | Collection[str] | None = None,
         sock: Any = None,
         unix_path: str | None = None,
+        unix_mode: int = 0o666,
         ssl: Any = None,
         backlog: int = 2048,
         reuse_port: bool = False,
+        goodbye: bool = True,
     ) -> Server:
         """Start the native server on the running asyncio or uvloop loop; see adapters.native.serve()."""
         from .adapters.native import serve
 
         return await serve(
-            self, host, port, path=path, sock=sock, unix_path=unix_path, ssl=ssl, backlog=backlog,
-            reuse_port=reuse_port,
+            self, host, port, path=path, sock=sock, unix_path=unix_path, unix_mode=unix_mode, ssl=ssl,
+            backlog=backlog, reuse_port=reuse_port, goodbye=goodbye,
         )
 
     def run(
@@ -506,9 +522,11 @@ class Application(DefaultRealmSettings):
         path: str | Collection[str] | None = None,
         sock: Any = None,
         unix_path: str | None = None,
+        unix_mode: int = 0o666,
         ssl: Any = None,
         backlog: int = 2048,
         reuse_port: bool = False,
+        goodbye: bool = True,
     ) -> None:
         """Serve until SIGINT or SIGTERM, on uvloop where it is installed. Takes the options of serve().
 
@@ -517,8 +535,8 @@ class Application(DefaultRealmSettings):
         from .adapters.native_run import run
 
         run(
-            self, host, port, path=path, sock=sock, unix_path=unix_path, ssl=ssl, backlog=backlog,
-            reuse_port=reuse_port,
+            self, host, port, path=path, sock=sock, unix_path=unix_path, unix_mode=unix_mode, ssl=ssl,
+            backlog=backlog, reuse_port=reuse_port, goodbye=goodbye,
         )
 
 

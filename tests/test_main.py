@@ -538,6 +538,9 @@ def test_version(inside: Path, capsys) -> None:
     assert capsys.readouterr().out == f'serverwamp-fast {wamp.__version__}\n'
 
 
+DEFAULTS = {'unix_path': None, 'unix_mode': 0o666, 'path': None, 'goodbye': True}
+
+
 def test_options_reach_the_server(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(wamp.Application, 'run', lambda *args, **options: calls.append((args[1:], options)))
@@ -546,10 +549,14 @@ def test_options_reach_the_server(inside: Path, monkeypatch: pytest.MonkeyPatch)
         ['serve', 'application:app', '--host', '::1', '--port', '1', '--path', '/a', '--path', '/b']
     ) == 0
     assert command_line.main(['serve', 'application:app', '--unix', '/run/wamp']) == 0
+    assert command_line.main(
+        ['serve', 'application:app', '--unix', 'a', '--unix-mode', '660', '--no-goodbye']
+    ) == 0
     assert calls == [
-        (('127.0.0.1', 8080), {'unix_path': None, 'path': None}),
-        (('::1', 1), {'unix_path': None, 'path': ['/a', '/b']}),
-        (('127.0.0.1', 8080), {'unix_path': '/run/wamp', 'path': None}),
+        (('127.0.0.1', 8080), DEFAULTS),
+        (('::1', 1), {**DEFAULTS, 'path': ['/a', '/b']}),
+        (('127.0.0.1', 8080), {**DEFAULTS, 'unix_path': '/run/wamp'}),
+        (('127.0.0.1', 8080), {**DEFAULTS, 'unix_path': 'a', 'unix_mode': 0o660, 'goodbye': False}),
     ]
 
 

@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
-from ..connection import ConnectionClosed, PayloadConnection
+from ..connection import SERVICE_RESTART, ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
 from .http_info import parse_cookies, read_tls_unique
 
@@ -245,6 +245,9 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
 
     async def close(self) -> None:
         await self._close_ws()
+
+    async def close_for_restart(self) -> None:
+        await self._close_ws(code=SERVICE_RESTART)
 
     async def _close_ws(self, **reason: Any) -> None:
         # In a task for the same reason as above.

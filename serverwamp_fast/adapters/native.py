@@ -18,7 +18,7 @@ from .._core.hubs import Hub
 from .._core.messages import check
 from .._core.peers import WAMPPeer
 from ..application import Application
-from ..connection import Connection
+from ..connection import SERVICE_RESTART, Connection
 from ..errors import ConnectionClosed, UnsuitableAsyncSupport
 from ..protocol import abort_msg
 from ..session import WAMPSession
@@ -86,6 +86,10 @@ class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
     async def close(self) -> None:
         """Close the connection, after what was sent before."""
         self.start_close()
+
+    async def close_for_restart(self) -> None:
+        """Close the connection with the code 1012, "Service Restart", after what was sent before."""
+        self.start_close(SERVICE_RESTART)
 
     async def abort(self, reason_uri: str = 'no_reason', msg: str | None = None) -> None:
         """Send ABORT and close the connection."""
@@ -168,8 +172,11 @@ def describe(task: asyncio.Task[Any]) -> str:
 class Server:
     """A running native server; an async context manager that closes it."""
 
-    def __init__(self, app: Application, paths: Collection[str] | None, is_secure: bool = False) -> None:
+    def __init__(
+        self, app: Application, paths: Collection[str] | None, is_secure: bool = False, goodbye: bool = True
+    ) -> None:
         loop = asyncio.get_running_loop()
+        self._goodbye = goodbye
         self._app = app
         self._hub = Hub(
             loop,
@@ -189,11 +196,13 @@ class Server:
             or app._async_support is not AsyncioAsyncSupport and not is_anyio(app._async_support)
         )
 
-    async def _listen(self, sock: Any, host: Any, port: Any, unix_path: str | None, options: dict[str, Any]) -> None:
+    async def _listen(
+        self, sock: Any, host: Any, port: Any, unix_path: str | None, unix_mode: int, options: dict[str, Any]
+    ) -> None:
         loop = self._hub.loop
         if unix_path is not None:
             options.pop('reuse_port')
-            socket_file = SocketFile(unix_path)
+            socket_file = SocketFile(unix_path, unix_mode)
             self._listener = await loop.create_unix_server(self._connect, sock=socket_file.bind(), **options)
             self._socket_file = socket_file
         elif sock is not None:
@@ -278,7 +287,7 @@ class Server:
         return () if self._listener is None else self._listener.sockets
 
     def close(self) -> None:
-        """Stop listening and say GOODBYE to every session; wait_closed() waits for the end of it."""
+        """Stop listening and end every session, as serve() was told to; wait_closed() waits for the end of it."""
         if self._closing is None:
             self._hub.is_closing = True
             if self._listener is not None:
@@ -300,7 +309,9 @@ class Server:
         hub = self._hub
         for connection in tuple(hub.connections):
             session = connection.current_session
-            if session is not None and session.is_open:
+            if not self._goodbye:
+                self._close_for_restart(connection, session)
+            elif session is not None and session.is_open:
                 # In tasks: a client that doesn't read must not keep the others waiting.
                 hub.spawn(session.close('wamp.close.system_shutdown'))
             elif session is not None and not (session.is_closing or session.has_ended):
@@ -309,7 +320,7 @@ class Server:
             elif connection.is_closed or not self._reads_itself:
                 connection.start_close(1001)
         if self._reads_itself:
-            hub.spawn(self._app.close_sessions())
+            hub.spawn(self._app.close_sessions(goodbye=self._goodbye))
         patience = self._app.close_timeout
         # Clients have the time for GOODBYE, then for Close; the transport sees to both, this is for its failures.
         await asyncio.wait([hub.wait_empty()], timeout=2 * patience + 1)
@@ -326,6 +337,16 @@ class Server:
                 'The server ends without handlers that go on although they have been cancelled: %.500r',
                 ', '.join(sorted(map(describe, hub.tasks))),
             )
+
+    @staticmethod
+    def _close_for_restart(connection: NativeConnection, session: WAMPSession | None) -> None:
+        if session is not None:
+            if session.is_closing:
+                # GOODBYE was said before; what follows it is Close 1000.
+                return
+            session.mark_ended()
+            session.stop_opening()
+        connection.start_close(SERVICE_RESTART)
 
     def _abort_connections(self) -> None:
         for connection in tuple(self._hub.connections):
@@ -365,9 +386,11 @@ async def serve(
     path: str | Collection[str] | None = None,
     sock: Any = None,
     unix_path: str | None = None,
+    unix_mode: int = 0o666,
     ssl: Any = None,
     backlog: int = 2048,
     reuse_port: bool = False,
+    goodbye: bool = True,
 ) -> Server:
     """Start serving an application on the running loop, and return the Server.
 
@@ -375,13 +398,17 @@ async def serve(
     - path: one path or several, as in a URL or decoded; None serves every path. A request for another gets 404.
     - sock: a bound socket to listen on, instead of host and port
     - unix_path: the path of a Unix socket to listen on, instead of host and port; its file is removed at the end
+    - unix_mode: the permissions of that file, whatever the umask; by default everybody may connect, such as a proxy
+      that runs as another user
     - ssl: an ssl.SSLContext for TLS
     - backlog: connections that may wait to be accepted
     - reuse_port: whether several processes may listen on the port
+    - goodbye: whether close() ends sessions with GOODBYE and Close 1000, or with Close 1012 alone, after which more
+      clients reconnect by themselves; see Application.close_sessions()
 
     Raises OSError if it can't listen there, ValueError if the arguments exclude each other, the port or a path is
-    none or there is no path, TypeError if `ssl` is something else, and UnsuitableAsyncSupport, a RuntimeError, if the
-    application's async support does not run on asyncio.
+    none, there is no path, or unix_mode is no file mode, TypeError if `ssl` is something else, and
+    UnsuitableAsyncSupport, a RuntimeError, if the application's async support does not run on asyncio.
     """
     if sum((sock is not None, unix_path is not None, port is not None)) != 1 or (port is None and host is not None):
         raise ValueError('Say where to listen: with host and port, with sock, or with unix_path.')
@@ -401,11 +428,13 @@ async def serve(
     for served in paths or ():
         if not served.startswith('/'):
             raise ValueError(f'The path of a URL begins with a slash; {served!r} does not.')
+    if isinstance(unix_mode, bool) or not isinstance(unix_mode, int) or not 0 <= unix_mode <= 0o777:
+        raise ValueError(f'unix_mode is a file mode from 0 to 0o777, such as 0o660; {unix_mode!r} is not.')
     options: dict[str, Any] = {'ssl': ssl, 'backlog': backlog, 'reuse_port': reuse_port}
     if ssl is not None:
         # Until its handshake is done, TLS keeps a connection to itself.
         options['ssl_handshake_timeout'] = app.open_timeout
         options['ssl_shutdown_timeout'] = app.close_timeout
-    server = Server(app, paths, is_secure=ssl is not None)
-    await server._listen(sock, host, port, unix_path, options)
+    server = Server(app, paths, is_secure=ssl is not None, goodbye=goodbye)
+    await server._listen(sock, host, port, unix_path, unix_mode, options)
     return server

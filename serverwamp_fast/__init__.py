@@ -1,5 +1,8 @@
 """The fast way to serve WAMP v2 from Python: the API of serverwamp 2.0 on a compiled core."""
 
+# First, for what it says where the modules are not built.
+from . import built as built  # isort: split
+
 from . import application, events, publishing, rpc
 from .__about__ import VERSION as __version__
 from .adapters.async_base import AsyncSupport

@@ -11,6 +11,8 @@ import traceback
 from typing import Any
 
 from . import __version__, install
+from .adapters.native import refusing_servers
+from .adapters.native_run import CannotListen
 from .application import Application
 from .bench_command import add_bench_parser, run_bench
 from .errors import CannotServe, UnsuitableAsyncSupport
@@ -84,7 +86,8 @@ def load_application(name: str) -> Application:
     if not module_name or not attributes or module_name.startswith('.'):
         raise CannotServe(f'Name the application as module:app; {name!r} is not of that form.')
     try:
-        found: Any = importlib.import_module(module_name)
+        with refusing_servers(module_name):
+            found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and f'{module_name}.'.startswith(f'{error.name}.'):
             raise CannotServe(f'There is no module {error.name!r} to be found from {os.getcwd()}.') from error
@@ -140,11 +143,8 @@ def main(argv: list[str] | None = None) -> int:
             unix_mode=0o666 if options.unix_mode is None else options.unix_mode,
             goodbye=not options.no_goodbye,
         )
-    except (OSError, UnicodeError) as error:
-        # UnicodeError: of a host that can't be a name.
-        place = options.unix or f'{host} port {port}'
-        reason = str(getattr(error, 'strerror', None) or error).removesuffix('.')
-        print(f'serverwamp-fast: The server can not listen at {place}: {reason}.', file=sys.stderr)
+    except CannotListen as error:
+        print(f'serverwamp-fast: {error}', file=sys.stderr)
         return 1
     except UnsuitableAsyncSupport as error:
         print(f'serverwamp-fast: {error}', file=sys.stderr)

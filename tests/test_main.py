@@ -571,3 +571,39 @@ def test_an_application_on_trio(inside: Path, capsys, monkeypatch: pytest.Monkey
     assert err.startswith('serverwamp-fast: ') and err.count('\n') == 1
     with pytest.raises(UnsuitableAsyncSupport):
         app.run(port=0)
+
+
+@pytest.mark.parametrize(
+    'source',
+    [
+        'import serverwamp_fast as wamp\napp = wamp.Application()\napp.run(port=0)\n',
+        'import asyncio\nimport serverwamp_fast as wamp\napp = wamp.Application()\nasyncio.run(app.serve(None, 0))\n',
+    ],
+    ids=['run', 'serve'],
+)
+def test_a_module_that_serves_while_it_is_imported(inside: Path, capsys, source: str) -> None:
+    (inside / 'serving_itself.py').write_text(source)
+    try:
+        assert command_line.main(['serve', 'serving_itself:app']) == 2
+    finally:
+        sys.modules.pop('serving_itself', None)
+    captured = capsys.readouterr()
+    assert captured.out == ''
+    assert captured.err == (
+        "serverwamp-fast: The module 'serving_itself' runs a server while it is imported, instead of leaving that to "
+        "the command line. Put the call of run() below: if __name__ == '__main__':\n"
+    )
+
+
+@pytest.mark.parametrize('mode', ['', '8', '1000', '-1', 'rw-rw-rw-', '0o1000'])
+def test_unix_modes_that_are_none(inside: Path, capsys, mode: str) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        command_line.main(['serve', 'application:app', '--unix', 'a', f'--unix-mode={mode}'])
+    assert refusal.value.code == 2
+    assert 'is not a file mode' in capsys.readouterr().err
+
+
+def test_a_unix_mode_without_a_unix_socket(inside: Path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        command_line.main(['serve', 'application:app', '--unix-mode', '660'])
+    assert '--unix-mode is for the socket of --unix' in capsys.readouterr().err

@@ -12,7 +12,7 @@ try:
     from aiohttp import WebSocketError, WSMsgType, web
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "The adapter for aiohttp needs the package aiohttp. Install it with: pip install 'serverwamp-fast[aiohttp]'.",
+        "The adapter for aiohttp needs the package aiohttp. Install it with: pip install 'aiohttp>=3.10,<4'",
         name=error.name,
     ) from error
 

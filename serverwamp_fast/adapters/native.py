@@ -10,7 +10,7 @@ import contextlib
 import errno
 import logging
 import sys
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from ssl import SSLContext
 from typing import Any
 
@@ -19,7 +19,7 @@ from .._core.messages import check
 from .._core.peers import WAMPPeer
 from ..application import Application
 from ..connection import SERVICE_RESTART, Connection
-from ..errors import ConnectionClosed, UnsuitableAsyncSupport
+from ..errors import CannotServe, ConnectionClosed, UnsuitableAsyncSupport
 from ..protocol import abort_msg
 from ..session import WAMPSession
 from .async_base import AsyncTaskGroup
@@ -378,6 +378,30 @@ class Server:
         await self.wait_closed()
 
 
+# The module that the command line imports to find an application in, while it does.
+_being_imported: str | None = None
+
+
+@contextlib.contextmanager
+def refusing_servers(module: str) -> Iterator[None]:
+    """Let serve() raise CannotServe meanwhile: a module that is imported must not run a server of its own."""
+    global _being_imported
+    _being_imported = module
+    try:
+        yield
+    finally:
+        _being_imported = None
+
+
+def refuse_in_import() -> None:
+    """Raise CannotServe where a module runs a server while the command line imports it."""
+    if _being_imported is not None:
+        raise CannotServe(
+            f"The module {_being_imported!r} runs a server while it is imported, instead of leaving that to the "
+            f"command line. Put the call of run() below: if __name__ == '__main__':"
+        )
+
+
 async def serve(
     app: Application,
     host: str | None = None,
@@ -410,6 +434,7 @@ async def serve(
     none, there is no path, or unix_mode is no file mode, TypeError if `ssl` is something else, and
     UnsuitableAsyncSupport, a RuntimeError, if the application's async support does not run on asyncio.
     """
+    refuse_in_import()
     if sum((sock is not None, unix_path is not None, port is not None)) != 1 or (port is None and host is not None):
         raise ValueError('Say where to listen: with host and port, with sock, or with unix_path.')
     if isinstance(port, int) and not 0 <= port <= 65535:

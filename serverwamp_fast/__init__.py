@@ -17,6 +17,7 @@ from .auth import (
 )
 from .connection import ConnectionClosed
 from .events import SubscribeError, TopicRouteSet
+from .limits import Limits
 from .rpc import RPCError, RPCErrorResult, RPCProgressReport, RPCRequest, RPCResult, RPCRouteSet
 from .session import WAMPSession
 
@@ -31,6 +32,7 @@ __all__ = (
     'AuthenticatedAs',
     'CRAAuthRequirement',
     'ConnectionClosed',
+    'Limits',
     'RPCError',
     'RPCErrorResult',
     'RPCProgressReport',

@@ -46,6 +46,7 @@ from .handlers import (
     unsubscribe,
 )
 from .helpers import require_number
+from .limits import Limits
 from .protocol import (
     WAMPGoodbyeRequest,
     WAMPRPCRequest,
@@ -121,6 +122,7 @@ class Application(DefaultRealmSettings):
     - close_timeout: seconds that a client has to answer GOODBYE or Close
     - max_message_size: bytes of one message, fragments included; a longer one ends the connection with 1009. ASGI
       servers and those of websockets have limits of their own: the smaller one counts.
+    - limits: what clients may cost, see Limits
     - strict_ids: whether a session's request ids have to be 1, 2, 3 and so on; a client that breaks the sequence gets
       ABORT `wamp.error.protocol_violation` (WAMP BP, "Protocol Violations")
     - strict_uris: whether clients' URIs are held to the specification's strict rules (WAMP BP, "URIs"); HELLO then has
@@ -138,6 +140,7 @@ class Application(DefaultRealmSettings):
         open_timeout: float = 10.0,
         close_timeout: float = 5.0,
         max_message_size: int = MESSAGE_LIMIT,
+        limits: Limits | None = None,
         strict_ids: bool = False,
         strict_uris: bool = False,
     ) -> None:
@@ -158,6 +161,9 @@ class Application(DefaultRealmSettings):
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
         self.max_message_size = max_message_size
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(f'limits takes a Limits, as in limits=Limits(connections=1000); {limits!r} is none.')
+        self.limits = limits or Limits()
         self.strict_ids = strict_ids
         self.strict_uris = strict_uris
         self._async_support = async_support

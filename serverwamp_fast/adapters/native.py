@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from ssl import SSLContext
@@ -22,6 +24,7 @@ from ..connection import SERVICE_RESTART, Connection
 from ..errors import CannotServe, ConnectionClosed, UnsuitableAsyncSupport
 from ..protocol import abort_msg
 from ..session import WAMPSession
+from .accepting import Acceptor
 from .async_base import AsyncTaskGroup
 from .asyncio import AsyncioAsyncSupport
 from .http_info import build_transport_info, encode_headers, read_tls_unique
@@ -169,6 +172,29 @@ def describe(task: asyncio.Task[Any]) -> str:
     return ' > '.join(names) or repr(task.get_coro())
 
 
+async def bind(loop: asyncio.AbstractEventLoop, host: Any, port: Any, reuse_port: bool) -> list[socket.socket]:
+    """Return sockets bound as loop.create_server() binds them. Raises OSError."""
+    try:
+        # Only for its knowledge of hosts, families and options: nothing is served by it.
+        server = await loop.create_server(
+            asyncio.Protocol, host, port, reuse_port=reuse_port or None, start_serving=False
+        )
+    except OSError as error:
+        raise explain_taken_port(error, host, port) from error
+    try:
+        return [socket.socket(fileno=os.dup(sock.fileno())) for sock in server.sockets]
+    finally:
+        server.close()
+
+
+def explain_taken_port(error: BaseException, host: Any, port: Any) -> BaseException:
+    """Return the same error with a text that says what to do, where it is that the port is taken."""
+    if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE or port is None:
+        return error
+    text = f'Something else listens on port {port} of {host or "this machine"} already. Take another port.'
+    return OSError(errno.EADDRINUSE, text)
+
+
 class Server:
     """A running native server; an async context manager that closes it."""
 
@@ -186,7 +212,7 @@ class Server:
             app.max_message_size,
         )
         self._kind = TLSConnection if is_secure else NativeConnection
-        self._listener: asyncio.Server | None = None
+        self._acceptors: list[Acceptor] = []
         self._socket_file: SocketFile | None = None
         self._closing: asyncio.Task[None] | None = None
         # An application that drives sessions in a way of its own keeps it, in a task for each connection.
@@ -197,26 +223,34 @@ class Server:
         )
 
     async def _listen(
-        self, sock: Any, host: Any, port: Any, unix_path: str | None, unix_mode: int, options: dict[str, Any]
+        self, sock: Any, host: Any, port: Any, unix_path: str | None, unix_mode: int, backlog: int, reuse_port: bool,
+        options: dict[str, Any],
     ) -> None:
-        loop = self._hub.loop
         if unix_path is not None:
-            options.pop('reuse_port')
-            socket_file = SocketFile(unix_path, unix_mode)
-            self._listener = await loop.create_unix_server(self._connect, sock=socket_file.bind(), **options)
-            self._socket_file = socket_file
-        elif sock is not None:
-            options.pop('reuse_port')
-            self._listener = await loop.create_server(self._connect, sock=sock, **options)
+            self._socket_file = SocketFile(unix_path, unix_mode)
+            listening = [self._socket_file.bind()]
         else:
-            options['reuse_port'] = options['reuse_port'] or None
-            try:
-                self._listener = await loop.create_server(self._connect, host, port, **options)
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                text = f'Something else listens on port {port} of {host or "this machine"} already. Take another port.'
-                raise OSError(errno.EADDRINUSE, text) from error
+            listening = [sock] if sock is not None else await bind(self._hub.loop, host, port, reuse_port)
+        connections = self._hub.connections
+        self._acceptors = [
+            Acceptor(
+                each, self._connect, connections.__len__, limit=self._app.limits.connections, backlog=backlog,
+                options=options,
+            )
+            for each in listening
+        ]
+        try:
+            for acceptor in self._acceptors:
+                await acceptor.start()
+        except BaseException as error:
+            self._stop_listening()
+            raise explain_taken_port(error, host, port) from error
+
+    def _stop_listening(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.close()
+        if self._socket_file is not None:
+            self._socket_file.remove()
 
     def _connect(self) -> NativeConnection:
         return self._kind(self._hub, self)
@@ -284,16 +318,13 @@ class Server:
     @property
     def sockets(self) -> Sequence[Any]:
         """The listening sockets."""
-        return () if self._listener is None else self._listener.sockets
+        return () if self._closing else tuple(acceptor.sock for acceptor in self._acceptors)
 
     def close(self) -> None:
         """Stop listening and end every session, as serve() was told to; wait_closed() waits for the end of it."""
         if self._closing is None:
             self._hub.is_closing = True
-            if self._listener is not None:
-                self._listener.close()
-            if self._socket_file is not None:
-                self._socket_file.remove()
+            self._stop_listening()
             self._closing = self._hub.loop.create_task(self._wind_up())
 
     async def wait_closed(self) -> None:
@@ -332,6 +363,8 @@ class Server:
             _, late = await asyncio.wait([*hub.tasks, hub.wait_empty()], timeout=patience)
             for task in hub.tasks.keys() & late:
                 task.cancel()
+        for acceptor in self._acceptors:
+            acceptor.give_up()
         if hub.tasks:
             logger.error(
                 'The server ends without handlers that go on although they have been cancelled: %.500r',
@@ -357,6 +390,8 @@ class Server:
         if self._closing is not None:
             self._closing.cancel()
         self._abort_connections()
+        for acceptor in self._acceptors:
+            acceptor.give_up()
         for task in self._hub.tasks:
             task.cancel()
         # So that they get to know it.
@@ -455,11 +490,11 @@ async def serve(
             raise ValueError(f'The path of a URL begins with a slash; {served!r} does not.')
     if isinstance(unix_mode, bool) or not isinstance(unix_mode, int) or not 0 <= unix_mode <= 0o777:
         raise ValueError(f'unix_mode is a file mode from 0 to 0o777, such as 0o660; {unix_mode!r} is not.')
-    options: dict[str, Any] = {'ssl': ssl, 'backlog': backlog, 'reuse_port': reuse_port}
+    options: dict[str, Any] = {'ssl': ssl}
     if ssl is not None:
         # Until its handshake is done, TLS keeps a connection to itself.
         options['ssl_handshake_timeout'] = app.open_timeout
         options['ssl_shutdown_timeout'] = app.close_timeout
     server = Server(app, paths, is_secure=ssl is not None, goodbye=goodbye)
-    await server._listen(sock, host, port, unix_path, unix_mode, options)
+    await server._listen(sock, host, port, unix_path, unix_mode, backlog, reuse_port, options)
     return server

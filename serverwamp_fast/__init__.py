@@ -1,5 +1,8 @@
 """The fast way to serve WAMP v2 from Python: the API of serverwamp 2.0 on a compiled core."""
 
+# First, for what it says where the modules are not built.
+from . import built as built  # isort: split
+
 from . import application, events, publishing, rpc
 from .__about__ import VERSION as __version__
 from .adapters.async_base import AsyncSupport
@@ -14,6 +17,7 @@ from .auth import (
 )
 from .connection import ConnectionClosed
 from .events import SubscribeError, TopicRouteSet
+from .limits import Limits
 from .rpc import RPCError, RPCErrorResult, RPCProgressReport, RPCRequest, RPCResult, RPCRouteSet
 from .session import WAMPSession
 
@@ -28,6 +32,7 @@ __all__ = (
     'AuthenticatedAs',
     'CRAAuthRequirement',
     'ConnectionClosed',
+    'Limits',
     'RPCError',
     'RPCErrorResult',
     'RPCProgressReport',

@@ -11,6 +11,8 @@ import traceback
 from typing import Any
 
 from . import __version__, install
+from .adapters.native import refusing_servers
+from .adapters.native_run import CannotListen
 from .application import Application
 from .bench_command import add_bench_parser, run_bench
 from .errors import CannotServe, UnsuitableAsyncSupport
@@ -27,6 +29,17 @@ def parse_port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f'ports go from 0 to 65535, so {port} is none')
     return port
+
+
+def parse_mode(text: str) -> int:
+    """Return the file mode that a text is, in octal."""
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a file mode; write three octal digits, such as 660')
+    return mode
 
 
 def parse_path(text: str) -> str:
@@ -47,6 +60,14 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument('--port', type=parse_port, help=f'the port to listen at ({PORT})')
     serve.add_argument('--unix', metavar='PATH', help='listen at a Unix socket instead of host and port')
     serve.add_argument(
+        '--unix-mode', type=parse_mode, metavar='MODE',
+        help='the permissions of the Unix socket, in octal (666: everybody may connect)',
+    )
+    serve.add_argument(
+        '--no-goodbye', action='store_true',
+        help='end with Close 1012 alone, after which more clients reconnect by themselves, instead of GOODBYE',
+    )
+    serve.add_argument(
         '--path', type=parse_path, action='append', help='a URL path to serve; may be repeated (every path)'
     )
     serve.add_argument(
@@ -65,7 +86,8 @@ def load_application(name: str) -> Application:
     if not module_name or not attributes or module_name.startswith('.'):
         raise CannotServe(f'Name the application as module:app; {name!r} is not of that form.')
     try:
-        found: Any = importlib.import_module(module_name)
+        with refusing_servers(module_name):
+            found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and f'{module_name}.'.startswith(f'{error.name}.'):
             raise CannotServe(f'There is no module {error.name!r} to be found from {os.getcwd()}.') from error
@@ -97,6 +119,8 @@ def main(argv: list[str] | None = None) -> int:
         return run_bench(options)
     if options.unix is not None and (options.host is not None or options.port is not None):
         options.refuse('--unix is where to listen instead of --host and --port; leave these out, or --unix')
+    if options.unix_mode is not None and options.unix is None:
+        options.refuse('--unix-mode is for the socket of --unix, which is not there')
     host = HOST if options.host is None else options.host
     port = PORT if options.port is None else options.port
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s: %(message)s')
@@ -114,12 +138,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f'serverwamp-fast: {options.app!r} could not be loaded; the reason is above.', file=sys.stderr)
         return 2
     try:
-        app.run(host, port, unix_path=options.unix, path=options.path)
-    except (OSError, UnicodeError) as error:
-        # UnicodeError: of a host that can't be a name.
-        place = options.unix or f'{host} port {port}'
-        reason = str(getattr(error, 'strerror', None) or error).removesuffix('.')
-        print(f'serverwamp-fast: The server can not listen at {place}: {reason}.', file=sys.stderr)
+        app.run(
+            host, port, path=options.path, unix_path=options.unix,
+            unix_mode=0o666 if options.unix_mode is None else options.unix_mode,
+            goodbye=not options.no_goodbye,
+        )
+    except CannotListen as error:
+        print(f'serverwamp-fast: {error}', file=sys.stderr)
         return 1
     except UnsuitableAsyncSupport as error:
         print(f'serverwamp-fast: {error}', file=sys.stderr)

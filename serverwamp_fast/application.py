@@ -46,6 +46,7 @@ from .handlers import (
     unsubscribe,
 )
 from .helpers import require_number
+from .limits import Limits
 from .protocol import (
     WAMPGoodbyeRequest,
     WAMPRPCRequest,
@@ -84,6 +85,12 @@ ProtocolRequestHandlerMap = Mapping[type, ProtocolRequestHandler]
 MutableProtocolRequestHandlerMap = MutableMapping[type, ProtocolRequestHandler]
 
 
+async def close_for_restart(connection: Any) -> None:
+    """Close a connection with the code 1012, as far as its class knows how."""
+    close: Callable[[], Awaitable[None]] = getattr(connection, 'close_for_restart', connection.close)
+    await close()
+
+
 def _announces_inputs(roles: Any) -> bool:
     """Whether the roles of a HELLO have a caller with the feature progressive_call_invocations."""
     found = roles
@@ -115,6 +122,7 @@ class Application(DefaultRealmSettings):
     - close_timeout: seconds that a client has to answer GOODBYE or Close
     - max_message_size: bytes of one message, fragments included; a longer one ends the connection with 1009. ASGI
       servers and those of websockets have limits of their own: the smaller one counts.
+    - limits: what clients may cost, see Limits
     - strict_ids: whether a session's request ids have to be 1, 2, 3 and so on; a client that breaks the sequence gets
       ABORT `wamp.error.protocol_violation` (WAMP BP, "Protocol Violations")
     - strict_uris: whether clients' URIs are held to the specification's strict rules (WAMP BP, "URIs"); HELLO then has
@@ -132,6 +140,7 @@ class Application(DefaultRealmSettings):
         open_timeout: float = 10.0,
         close_timeout: float = 5.0,
         max_message_size: int = MESSAGE_LIMIT,
+        limits: Limits | None = None,
         strict_ids: bool = False,
         strict_uris: bool = False,
     ) -> None:
@@ -152,6 +161,9 @@ class Application(DefaultRealmSettings):
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
         self.max_message_size = max_message_size
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(f'limits takes a Limits, as in limits=Limits(connections=1000); {limits!r} is none.')
+        self.limits = limits or Limits()
         self.strict_ids = strict_ids
         self.strict_uris = strict_uris
         self._async_support = async_support
@@ -342,16 +354,24 @@ class Application(DefaultRealmSettings):
             for handler in reversed(session.subscription_exits()):
                 stack.push_async_callback(tear_down_handler, handler, 'subscription handler', session)
 
-    async def close_sessions(self) -> None:
-        """Say GOODBYE to every client, for example when the server shuts down, and ABORT to those that still wait
-        for WELCOME.
+    async def close_sessions(self, *, goodbye: bool = True) -> None:
+        """End every session, for example when the server shuts down.
+
+        - goodbye: whether clients are told so in WAMP, by GOODBYE (WAMP BP, "Session Closing"), or by ABORT where they
+          still wait for WELCOME. False closes the connections with the code 1012, "Service Restart", and nothing else:
+          some clients take a GOODBYE as final, and only then reconnect.
         """
         async with self._async_support.launch_task_group() as tasks:
             for session in list(self._active_sessions):
-                await tasks.spawn(session._run_task, self._shut_down, session)
+                await tasks.spawn(session._run_task, self._shut_down, session, goodbye)
 
-    async def _shut_down(self, session: WAMPSession) -> None:
-        if session.is_open:
+    async def _shut_down(self, session: WAMPSession, goodbye: bool) -> None:
+        if not goodbye:
+            if not session.is_closing:
+                session.mark_ended()
+                session.stop_opening()
+                await close_for_restart(session.connection)
+        elif session.is_open:
             await session.close('wamp.close.system_shutdown')
         else:
             await session.abort('wamp.close.system_shutdown')
@@ -486,16 +506,18 @@ class Application(DefaultRealmSettings):
         path: str | Collection[str] | None = None,
         sock: Any = None,
         unix_path: str | None = None,
+        unix_mode: int = 0o666,
         ssl: Any = None,
         backlog: int = 2048,
         reuse_port: bool = False,
+        goodbye: bool = True,
     ) -> Server:
         """Start the native server on the running asyncio or uvloop loop; see adapters.native.serve()."""
         from .adapters.native import serve
 
         return await serve(
-            self, host, port, path=path, sock=sock, unix_path=unix_path, ssl=ssl, backlog=backlog,
-            reuse_port=reuse_port,
+            self, host, port, path=path, sock=sock, unix_path=unix_path, unix_mode=unix_mode, ssl=ssl,
+            backlog=backlog, reuse_port=reuse_port, goodbye=goodbye,
         )
 
     def run(
@@ -506,9 +528,11 @@ class Application(DefaultRealmSettings):
         path: str | Collection[str] | None = None,
         sock: Any = None,
         unix_path: str | None = None,
+        unix_mode: int = 0o666,
         ssl: Any = None,
         backlog: int = 2048,
         reuse_port: bool = False,
+        goodbye: bool = True,
     ) -> None:
         """Serve until SIGINT or SIGTERM, on uvloop where it is installed. Takes the options of serve().
 
@@ -517,8 +541,8 @@ class Application(DefaultRealmSettings):
         from .adapters.native_run import run
 
         run(
-            self, host, port, path=path, sock=sock, unix_path=unix_path, ssl=ssl, backlog=backlog,
-            reuse_port=reuse_port,
+            self, host, port, path=path, sock=sock, unix_path=unix_path, unix_mode=unix_mode, ssl=ssl,
+            backlog=backlog, reuse_port=reuse_port, goodbye=goodbye,
         )
 
 

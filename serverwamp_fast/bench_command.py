@@ -48,7 +48,8 @@ def add_bench_parser(commands: Any) -> None:
         'bench',
         help='compare this package with serverwamp 2.0.0 on this machine',
         description='Run servers and a load generator side by side, and report ratios. Takes two minutes, or with '
-        "--full half an hour. It needs Linux, a C compiler, and pip install 'serverwamp-fast[bench]'.",
+        "--full half an hour. It needs Linux, a C compiler, and in a checkout of serverwamp_fast: pip install "
+        "'.[bench]'.",
     )
     parser.add_argument('--full', action='store_true', help='all scenarios, longer rounds')
     parser.add_argument(
@@ -75,8 +76,8 @@ def run_bench(options: argparse.Namespace) -> int:
         command = load_bench('command')
     except ImportError as error:
         print(
-            f"serverwamp-fast: The bench needs {error.name}, which is not installed. Install all that it needs: "
-            "pip install 'serverwamp-fast[bench]'",
+            f"serverwamp-fast: The bench needs {error.name}, which is not installed. Install all that it needs, "
+            "in a checkout of serverwamp_fast: pip install '.[bench]'",
             file=sys.stderr,
         )
         return 2

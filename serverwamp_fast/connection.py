@@ -15,7 +15,9 @@ from ._core.codec_base import Codec
 from ._core.messages import ABORT
 from .errors import ConnectionClosed as ConnectionClosed
 
-TOO_LARGE = 1009  # the code of Close (RFC 6455, 7.4.1)
+# Codes of Close (RFC 6455, 7.4.1, and the registry of its section 11.7).
+TOO_LARGE = 1009
+SERVICE_RESTART = 1012
 
 
 class Connection(ABC):
@@ -57,6 +59,13 @@ class Connection(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Closes the transport. A client that is gone already is no error, nor is a second call."""
+
+    async def close_for_restart(self) -> None:
+        """Close the connection with the code 1012, "Service Restart", where the transport has codes.
+
+        Clients that reconnect by themselves take it as a reason to. A connection of another class is closed as ever.
+        """
+        await self.close()
 
     def tls_unique(self) -> bytes | None:
         """The TLS channel binding of type tls-unique (RFC 5929, 3), or None where it can't be had.

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import stat
 from typing import Any
 
 import pytest
@@ -108,5 +109,28 @@ def test_an_abstract_socket(run) -> None:
         path = f'\0serverwamp_fast {os.getpid()}'
         async with await make_app().serve(unix_path=path):
             assert await connects(path)
+
+    run(main())
+
+
+@pytest.mark.parametrize(('options', 'mode'), [({}, 0o666), ({'unix_mode': 0o600}, 0o600), ({'unix_mode': 0}, 0)])
+def test_the_mode_does_not_depend_on_the_umask(run, path: str, options: dict[str, int], mode: int) -> None:
+    async def main() -> None:
+        async with await make_app().serve(unix_path=path, **options):
+            assert stat.S_IMODE(os.stat(path).st_mode) == mode
+
+    before = os.umask(0o077)
+    try:
+        run(main())
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize('mode', [-1, 0o1000, 0o100666, True, '666', None, 6.0])
+def test_what_is_no_mode_is_refused(run, path: str, mode: object) -> None:
+    async def main() -> None:
+        with pytest.raises(ValueError, match='unix_mode'):
+            await make_app().serve(unix_path=path, unix_mode=mode)
+        assert not exists(path)
 
     run(main())

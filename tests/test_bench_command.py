@@ -130,7 +130,7 @@ def test_what_is_not_installed_is_said() -> None:
     )
     process = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60)
     assert process.returncode == 2
-    assert "pip install 'serverwamp-fast[bench]'" in process.stderr
+    assert "pip install '.[bench]'" in process.stderr
     assert 'Traceback' not in process.stderr
     process = subprocess.run(
         [sys.executable, '-c', 'import serverwamp_fast.__main__, sys; print("serverwamp_fast.bench" in sys.modules)'],

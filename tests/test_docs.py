@@ -67,7 +67,15 @@ def test_page(run, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_readmes_ten_lines(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, (app,) = run_page(ROOT / 'README.md', monkeypatch)
+    """Run as a program they serve, and imported they don't."""
+    served = []
+    monkeypatch.setattr(wamp.Application, 'run', lambda app, **options: served.append((app, options)))
+    _, block = find_blocks(ROOT / 'README.md', 'python')[0]
+    exec(block, {'__name__': 'ten'})
+    assert served == []
+    exec(block, {'__name__': '__main__'})
+    ((app, options),) = served
+    assert options == {'host': '127.0.0.1', 'port': 8080}
 
     async def main() -> None:
         async with serving(app) as server:

@@ -33,7 +33,7 @@ LAYERS = [
     {'rpc', 'events', 'publishing'},
     {'routing'},
     {'protocol'},
-    {'json', 'helpers', 'connection', 'auth'},
+    {'json', 'helpers', 'connection', 'auth', 'built', 'limits'},
     {'_core'},
     {'errors', 'alias', '__about__'},
 ]

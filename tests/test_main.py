@@ -538,6 +538,9 @@ def test_version(inside: Path, capsys) -> None:
     assert capsys.readouterr().out == f'serverwamp-fast {wamp.__version__}\n'
 
 
+DEFAULTS = {'unix_path': None, 'unix_mode': 0o666, 'path': None, 'goodbye': True}
+
+
 def test_options_reach_the_server(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(wamp.Application, 'run', lambda *args, **options: calls.append((args[1:], options)))
@@ -546,10 +549,14 @@ def test_options_reach_the_server(inside: Path, monkeypatch: pytest.MonkeyPatch)
         ['serve', 'application:app', '--host', '::1', '--port', '1', '--path', '/a', '--path', '/b']
     ) == 0
     assert command_line.main(['serve', 'application:app', '--unix', '/run/wamp']) == 0
+    assert command_line.main(
+        ['serve', 'application:app', '--unix', 'a', '--unix-mode', '660', '--no-goodbye']
+    ) == 0
     assert calls == [
-        (('127.0.0.1', 8080), {'unix_path': None, 'path': None}),
-        (('::1', 1), {'unix_path': None, 'path': ['/a', '/b']}),
-        (('127.0.0.1', 8080), {'unix_path': '/run/wamp', 'path': None}),
+        (('127.0.0.1', 8080), DEFAULTS),
+        (('::1', 1), {**DEFAULTS, 'path': ['/a', '/b']}),
+        (('127.0.0.1', 8080), {**DEFAULTS, 'unix_path': '/run/wamp'}),
+        (('127.0.0.1', 8080), {**DEFAULTS, 'unix_path': 'a', 'unix_mode': 0o660, 'goodbye': False}),
     ]
 
 
@@ -564,3 +571,39 @@ def test_an_application_on_trio(inside: Path, capsys, monkeypatch: pytest.Monkey
     assert err.startswith('serverwamp-fast: ') and err.count('\n') == 1
     with pytest.raises(UnsuitableAsyncSupport):
         app.run(port=0)
+
+
+@pytest.mark.parametrize(
+    'source',
+    [
+        'import serverwamp_fast as wamp\napp = wamp.Application()\napp.run(port=0)\n',
+        'import asyncio\nimport serverwamp_fast as wamp\napp = wamp.Application()\nasyncio.run(app.serve(None, 0))\n',
+    ],
+    ids=['run', 'serve'],
+)
+def test_a_module_that_serves_while_it_is_imported(inside: Path, capsys, source: str) -> None:
+    (inside / 'serving_itself.py').write_text(source)
+    try:
+        assert command_line.main(['serve', 'serving_itself:app']) == 2
+    finally:
+        sys.modules.pop('serving_itself', None)
+    captured = capsys.readouterr()
+    assert captured.out == ''
+    assert captured.err == (
+        "serverwamp-fast: The module 'serving_itself' runs a server while it is imported, instead of leaving that to "
+        "the command line. Put the call of run() below: if __name__ == '__main__':\n"
+    )
+
+
+@pytest.mark.parametrize('mode', ['', '8', '1000', '-1', 'rw-rw-rw-', '0o1000'])
+def test_unix_modes_that_are_none(inside: Path, capsys, mode: str) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        command_line.main(['serve', 'application:app', '--unix', 'a', f'--unix-mode={mode}'])
+    assert refusal.value.code == 2
+    assert 'is not a file mode' in capsys.readouterr().err
+
+
+def test_a_unix_mode_without_a_unix_socket(inside: Path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        command_line.main(['serve', 'application:app', '--unix-mode', '660'])
+    assert '--unix-mode is for the socket of --unix' in capsys.readouterr().err

@@ -3,6 +3,8 @@
 import errno
 import inspect
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -39,16 +41,29 @@ def test_run_refuses_a_path_that_is_none() -> None:
 def test_run_says_what_to_do_about_a_port_that_is_taken() -> None:
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=f'port {port} of 127.0.0.1 already. Take another port') as refusal:
+        with pytest.raises(SystemExit, match=f'port {port} of 127.0.0.1 already. Take another port') as refusal:
             wamp.Application().run(port=port)
-    assert refusal.value.errno == errno.EADDRINUSE
+    assert isinstance(refusal.value.__cause__, OSError)
+    assert refusal.value.__cause__.errno == errno.EADDRINUSE
+
+
+def test_a_program_whose_port_is_taken_ends_with_a_sentence() -> None:
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = taken.getsockname()[1]
+        program = f'import serverwamp_fast as wamp; wamp.Application().run(port={port})'
+        done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr == (
+        f'The server can not listen at 127.0.0.1 port {port}: Something else listens on port {port} of 127.0.0.1 '
+        'already. Take another port.\n'
+    )
 
 
 def test_run_takes_a_socket_instead_of_its_default_port() -> None:
     """The socket is used: a closed one is refused by the loop."""
     sock = socket.socket()
     sock.close()
-    with pytest.raises((OSError, ValueError)) as refusal:
+    with pytest.raises((SystemExit, ValueError)) as refusal:
         wamp.Application().run(sock=sock)
     assert 'Say where' not in str(refusal.value)
 

@@ -12,14 +12,14 @@ try:
     from aiohttp import WebSocketError, WSMsgType, web
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "The adapter for aiohttp needs the package aiohttp. Install it with: pip install 'serverwamp-fast[aiohttp]'.",
+        "The adapter for aiohttp needs the package aiohttp. Install it with: pip install 'aiohttp>=3.10,<4'",
         name=error.name,
     ) from error
 
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
-from ..connection import ConnectionClosed, PayloadConnection
+from ..connection import SERVICE_RESTART, ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
 from .http_info import parse_cookies, read_tls_unique
 
@@ -245,6 +245,9 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
 
     async def close(self) -> None:
         await self._close_ws()
+
+    async def close_for_restart(self) -> None:
+        await self._close_ws(code=SERVICE_RESTART)
 
     async def _close_ws(self, **reason: Any) -> None:
         # In a task for the same reason as above.

@@ -11,7 +11,7 @@ try:
     import anyio.lowlevel
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "Async support on anyio needs the package anyio. Install it with: pip install 'serverwamp-fast[anyio]'.",
+        "Async support on anyio needs the package anyio. Install it with: pip install 'anyio>=4.14,<5'",
         name=error.name,
     ) from error
 

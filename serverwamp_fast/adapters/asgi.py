@@ -12,7 +12,14 @@ from urllib.parse import quote
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
-from ..connection import TOO_LARGE, ConnectionClosed, PayloadConnection, is_larger, log_too_large
+from ..connection import (
+    SERVICE_RESTART,
+    TOO_LARGE,
+    ConnectionClosed,
+    PayloadConnection,
+    is_larger,
+    log_too_large,
+)
 from ..errors import WAMPMsgParseError
 from .async_base import Event, runs_on_trio
 from .http_info import decode_query, find_peer_address, parse_cookies
@@ -208,6 +215,9 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
 
     async def close(self) -> None:
         await self._close_ws()
+
+    async def close_for_restart(self) -> None:
+        await self._close_ws(code=SERVICE_RESTART)
 
     async def _close_ws(self, **reason: Any) -> None:
         if self._closed:

@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
+import socket
 import sys
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from ssl import SSLContext
 from typing import Any
 
@@ -18,10 +20,11 @@ from .._core.hubs import Hub
 from .._core.messages import check
 from .._core.peers import WAMPPeer
 from ..application import Application
-from ..connection import Connection
-from ..errors import ConnectionClosed, UnsuitableAsyncSupport
+from ..connection import SERVICE_RESTART, Connection
+from ..errors import CannotServe, ConnectionClosed, UnsuitableAsyncSupport
 from ..protocol import abort_msg
 from ..session import WAMPSession
+from .accepting import Acceptor
 from .async_base import AsyncTaskGroup
 from .asyncio import AsyncioAsyncSupport
 from .http_info import build_transport_info, encode_headers, read_tls_unique
@@ -86,6 +89,10 @@ class NativeConnection(WAMPPeer, asyncio.BufferedProtocol):
     async def close(self) -> None:
         """Close the connection, after what was sent before."""
         self.start_close()
+
+    async def close_for_restart(self) -> None:
+        """Close the connection with the code 1012, "Service Restart", after what was sent before."""
+        self.start_close(SERVICE_RESTART)
 
     async def abort(self, reason_uri: str = 'no_reason', msg: str | None = None) -> None:
         """Send ABORT and close the connection."""
@@ -165,11 +172,37 @@ def describe(task: asyncio.Task[Any]) -> str:
     return ' > '.join(names) or repr(task.get_coro())
 
 
+async def bind(loop: asyncio.AbstractEventLoop, host: Any, port: Any, reuse_port: bool) -> list[socket.socket]:
+    """Return sockets bound as loop.create_server() binds them. Raises OSError."""
+    try:
+        # Only for its knowledge of hosts, families and options: nothing is served by it.
+        server = await loop.create_server(
+            asyncio.Protocol, host, port, reuse_port=reuse_port or None, start_serving=False
+        )
+    except OSError as error:
+        raise explain_taken_port(error, host, port) from error
+    try:
+        return [socket.socket(fileno=os.dup(sock.fileno())) for sock in server.sockets]
+    finally:
+        server.close()
+
+
+def explain_taken_port(error: BaseException, host: Any, port: Any) -> BaseException:
+    """Return the same error with a text that says what to do, where it is that the port is taken."""
+    if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE or port is None:
+        return error
+    text = f'Something else listens on port {port} of {host or "this machine"} already. Take another port.'
+    return OSError(errno.EADDRINUSE, text)
+
+
 class Server:
     """A running native server; an async context manager that closes it."""
 
-    def __init__(self, app: Application, paths: Collection[str] | None, is_secure: bool = False) -> None:
+    def __init__(
+        self, app: Application, paths: Collection[str] | None, is_secure: bool = False, goodbye: bool = True
+    ) -> None:
         loop = asyncio.get_running_loop()
+        self._goodbye = goodbye
         self._app = app
         self._hub = Hub(
             loop,
@@ -179,7 +212,7 @@ class Server:
             app.max_message_size,
         )
         self._kind = TLSConnection if is_secure else NativeConnection
-        self._listener: asyncio.Server | None = None
+        self._acceptors: list[Acceptor] = []
         self._socket_file: SocketFile | None = None
         self._closing: asyncio.Task[None] | None = None
         # An application that drives sessions in a way of its own keeps it, in a task for each connection.
@@ -189,25 +222,35 @@ class Server:
             or app._async_support is not AsyncioAsyncSupport and not is_anyio(app._async_support)
         )
 
-    async def _listen(self, sock: Any, host: Any, port: Any, unix_path: str | None, options: dict[str, Any]) -> None:
-        loop = self._hub.loop
+    async def _listen(
+        self, sock: Any, host: Any, port: Any, unix_path: str | None, unix_mode: int, backlog: int, reuse_port: bool,
+        options: dict[str, Any],
+    ) -> None:
         if unix_path is not None:
-            options.pop('reuse_port')
-            socket_file = SocketFile(unix_path)
-            self._listener = await loop.create_unix_server(self._connect, sock=socket_file.bind(), **options)
-            self._socket_file = socket_file
-        elif sock is not None:
-            options.pop('reuse_port')
-            self._listener = await loop.create_server(self._connect, sock=sock, **options)
+            self._socket_file = SocketFile(unix_path, unix_mode)
+            listening = [self._socket_file.bind()]
         else:
-            options['reuse_port'] = options['reuse_port'] or None
-            try:
-                self._listener = await loop.create_server(self._connect, host, port, **options)
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                text = f'Something else listens on port {port} of {host or "this machine"} already. Take another port.'
-                raise OSError(errno.EADDRINUSE, text) from error
+            listening = [sock] if sock is not None else await bind(self._hub.loop, host, port, reuse_port)
+        connections = self._hub.connections
+        self._acceptors = [
+            Acceptor(
+                each, self._connect, connections.__len__, limit=self._app.limits.connections, backlog=backlog,
+                options=options,
+            )
+            for each in listening
+        ]
+        try:
+            for acceptor in self._acceptors:
+                await acceptor.start()
+        except BaseException as error:
+            self._stop_listening()
+            raise explain_taken_port(error, host, port) from error
+
+    def _stop_listening(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.close()
+        if self._socket_file is not None:
+            self._socket_file.remove()
 
     def _connect(self) -> NativeConnection:
         return self._kind(self._hub, self)
@@ -275,16 +318,13 @@ class Server:
     @property
     def sockets(self) -> Sequence[Any]:
         """The listening sockets."""
-        return () if self._listener is None else self._listener.sockets
+        return () if self._closing else tuple(acceptor.sock for acceptor in self._acceptors)
 
     def close(self) -> None:
-        """Stop listening and say GOODBYE to every session; wait_closed() waits for the end of it."""
+        """Stop listening and end every session, as serve() was told to; wait_closed() waits for the end of it."""
         if self._closing is None:
             self._hub.is_closing = True
-            if self._listener is not None:
-                self._listener.close()
-            if self._socket_file is not None:
-                self._socket_file.remove()
+            self._stop_listening()
             self._closing = self._hub.loop.create_task(self._wind_up())
 
     async def wait_closed(self) -> None:
@@ -300,7 +340,9 @@ class Server:
         hub = self._hub
         for connection in tuple(hub.connections):
             session = connection.current_session
-            if session is not None and session.is_open:
+            if not self._goodbye:
+                self._close_for_restart(connection, session)
+            elif session is not None and session.is_open:
                 # In tasks: a client that doesn't read must not keep the others waiting.
                 hub.spawn(session.close('wamp.close.system_shutdown'))
             elif session is not None and not (session.is_closing or session.has_ended):
@@ -309,7 +351,7 @@ class Server:
             elif connection.is_closed or not self._reads_itself:
                 connection.start_close(1001)
         if self._reads_itself:
-            hub.spawn(self._app.close_sessions())
+            hub.spawn(self._app.close_sessions(goodbye=self._goodbye))
         patience = self._app.close_timeout
         # Clients have the time for GOODBYE, then for Close; the transport sees to both, this is for its failures.
         await asyncio.wait([hub.wait_empty()], timeout=2 * patience + 1)
@@ -321,11 +363,23 @@ class Server:
             _, late = await asyncio.wait([*hub.tasks, hub.wait_empty()], timeout=patience)
             for task in hub.tasks.keys() & late:
                 task.cancel()
+        for acceptor in self._acceptors:
+            acceptor.give_up()
         if hub.tasks:
             logger.error(
                 'The server ends without handlers that go on although they have been cancelled: %.500r',
                 ', '.join(sorted(map(describe, hub.tasks))),
             )
+
+    @staticmethod
+    def _close_for_restart(connection: NativeConnection, session: WAMPSession | None) -> None:
+        if session is not None:
+            if session.is_closing:
+                # GOODBYE was said before; what follows it is Close 1000.
+                return
+            session.mark_ended()
+            session.stop_opening()
+        connection.start_close(SERVICE_RESTART)
 
     def _abort_connections(self) -> None:
         for connection in tuple(self._hub.connections):
@@ -336,6 +390,8 @@ class Server:
         if self._closing is not None:
             self._closing.cancel()
         self._abort_connections()
+        for acceptor in self._acceptors:
+            acceptor.give_up()
         for task in self._hub.tasks:
             task.cancel()
         # So that they get to know it.
@@ -357,6 +413,30 @@ class Server:
         await self.wait_closed()
 
 
+# The module that the command line imports to find an application in, while it does.
+_being_imported: str | None = None
+
+
+@contextlib.contextmanager
+def refusing_servers(module: str) -> Iterator[None]:
+    """Let serve() raise CannotServe meanwhile: a module that is imported must not run a server of its own."""
+    global _being_imported
+    _being_imported = module
+    try:
+        yield
+    finally:
+        _being_imported = None
+
+
+def refuse_in_import() -> None:
+    """Raise CannotServe where a module runs a server while the command line imports it."""
+    if _being_imported is not None:
+        raise CannotServe(
+            f"The module {_being_imported!r} runs a server while it is imported, instead of leaving that to the "
+            f"command line. Put the call of run() below: if __name__ == '__main__':"
+        )
+
+
 async def serve(
     app: Application,
     host: str | None = None,
@@ -365,9 +445,11 @@ async def serve(
     path: str | Collection[str] | None = None,
     sock: Any = None,
     unix_path: str | None = None,
+    unix_mode: int = 0o666,
     ssl: Any = None,
     backlog: int = 2048,
     reuse_port: bool = False,
+    goodbye: bool = True,
 ) -> Server:
     """Start serving an application on the running loop, and return the Server.
 
@@ -375,14 +457,19 @@ async def serve(
     - path: one path or several, as in a URL or decoded; None serves every path. A request for another gets 404.
     - sock: a bound socket to listen on, instead of host and port
     - unix_path: the path of a Unix socket to listen on, instead of host and port; its file is removed at the end
+    - unix_mode: the permissions of that file, whatever the umask; by default everybody may connect, such as a proxy
+      that runs as another user
     - ssl: an ssl.SSLContext for TLS
     - backlog: connections that may wait to be accepted
     - reuse_port: whether several processes may listen on the port
+    - goodbye: whether close() ends sessions with GOODBYE and Close 1000, or with Close 1012 alone, after which more
+      clients reconnect by themselves; see Application.close_sessions()
 
     Raises OSError if it can't listen there, ValueError if the arguments exclude each other, the port or a path is
-    none or there is no path, TypeError if `ssl` is something else, and UnsuitableAsyncSupport, a RuntimeError, if the
-    application's async support does not run on asyncio.
+    none, there is no path, or unix_mode is no file mode, TypeError if `ssl` is something else, and
+    UnsuitableAsyncSupport, a RuntimeError, if the application's async support does not run on asyncio.
     """
+    refuse_in_import()
     if sum((sock is not None, unix_path is not None, port is not None)) != 1 or (port is None and host is not None):
         raise ValueError('Say where to listen: with host and port, with sock, or with unix_path.')
     if isinstance(port, int) and not 0 <= port <= 65535:
@@ -401,11 +488,13 @@ async def serve(
     for served in paths or ():
         if not served.startswith('/'):
             raise ValueError(f'The path of a URL begins with a slash; {served!r} does not.')
-    options: dict[str, Any] = {'ssl': ssl, 'backlog': backlog, 'reuse_port': reuse_port}
+    if isinstance(unix_mode, bool) or not isinstance(unix_mode, int) or not 0 <= unix_mode <= 0o777:
+        raise ValueError(f'unix_mode is a file mode from 0 to 0o777, such as 0o660; {unix_mode!r} is not.')
+    options: dict[str, Any] = {'ssl': ssl}
     if ssl is not None:
         # Until its handshake is done, TLS keeps a connection to itself.
         options['ssl_handshake_timeout'] = app.open_timeout
         options['ssl_shutdown_timeout'] = app.close_timeout
-    server = Server(app, paths, is_secure=ssl is not None)
-    await server._listen(sock, host, port, unix_path, options)
+    server = Server(app, paths, is_secure=ssl is not None, goodbye=goodbye)
+    await server._listen(sock, host, port, unix_path, unix_mode, backlog, reuse_port, options)
     return server

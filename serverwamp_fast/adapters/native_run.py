@@ -7,28 +7,51 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 from ..application import Application
 from ..helpers import format_sockaddr
-from .native import CUT_OFF_TIME, Server, serve
+from .native import CUT_OFF_TIME, Server, refuse_in_import, serve
 
 logger = logging.getLogger(__name__)
 
 
+class CannotListen(SystemExit):
+    """The place to listen at is not to be had. Where nobody catches it, Python prints the sentence and exits with 1."""
+
+
 def run(app: Application, host: str | None, port: int | None, **options: Any) -> None:
-    """Serve until SIGINT or SIGTERM; then say GOODBYE to every session and return. A second signal ends it at once."""
+    """Serve until SIGINT or SIGTERM; then end every session and return. A second signal ends it at once.
+
+    Raises CannotListen, a SystemExit whose cause is the OSError, and what serve() raises otherwise.
+    """
+    refuse_in_import()
     if options.get('sock') is not None or options.get('unix_path') is not None:
         host = port = None
     # Happens when the first signal comes.
     asked = asyncio.Event()
+    listening = False
+
+    async def listen() -> Server:
+        nonlocal listening
+        server = await serve(app, host, port, **options)
+        listening = True
+        return server
+
     try:
-        _run_to_end(_serve_until_signal(app, host, port, options, asked))
+        _run_to_end(_serve_until_signal(listen, options, asked))
     except KeyboardInterrupt:
         # Of the server nothing is left, and a further signal only says that even closing the loop takes too long.
         if not asked.is_set():
             raise
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: of a host that can't be a name.
+        if listening:
+            raise
+        place = options.get('unix_path') or options.get('sock') or f'{host} port {port}'
+        reason = str(getattr(error, 'strerror', None) or error).removesuffix('.')
+        raise CannotListen(f'The server can not listen at {place}: {reason}.') from error
 
 
 def _run_to_end(serving: Coroutine[Any, Any, bool]) -> None:
@@ -78,12 +101,12 @@ def format_url(listening: Any, path: str, is_secure: bool) -> str:
 
 
 async def _serve_until_signal(
-    app: Application, host: str | None, port: int | None, options: dict[str, Any], asked: asyncio.Event
+    listen: Callable[[], Awaitable[Server]], options: dict[str, Any], asked: asyncio.Event
 ) -> bool:
     """Serve until `asked` is set, by a signal; return whether tasks are left that do not end."""
     loop = asyncio.get_running_loop()
     hurried = asyncio.Event()
-    server = await serve(app, host, port, **options)
+    server = await listen()
     handled = []
     for signum in (signal.SIGINT, signal.SIGTERM):
         try:

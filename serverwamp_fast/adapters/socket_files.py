@@ -10,8 +10,9 @@ import stat
 class SocketFile:
     """A path to listen on, from bind() to remove(). Nobody else's socket is ever taken over or removed."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], mode: int = 0o666) -> None:
         self.path = os.fspath(path)
+        self.mode = mode
         self._identity: tuple[int, int] | None = None
 
     def bind(self) -> socket.socket:
@@ -25,6 +26,9 @@ class SocketFile:
                 self._remove_stale()
             sock.bind(self.path)
             self._identity = self._identify()
+            if self._identity is not None:
+                # Before anybody can connect, because nobody listens yet. bind() has gone by the umask.
+                os.chmod(self.path, self.mode)
         except OSError as error:
             sock.close()
             raise OSError(error.errno, error.strerror or str(error), self.path) from None

@@ -11,7 +11,7 @@ try:
     import trio
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "Async support on trio needs the package trio. Install it with: pip install 'serverwamp-fast[trio]'.",
+        "Async support on trio needs the package trio. Install it with: pip install 'trio>=0.29,<1'",
         name=error.name,
     ) from error
 

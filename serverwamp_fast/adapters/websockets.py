@@ -22,7 +22,14 @@ from websockets.typing import Subprotocol
 from .._core.codec_base import Codec
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
-from ..connection import TOO_LARGE, ConnectionClosed, PayloadConnection, is_larger, log_too_large
+from ..connection import (
+    SERVICE_RESTART,
+    TOO_LARGE,
+    ConnectionClosed,
+    PayloadConnection,
+    is_larger,
+    log_too_large,
+)
 from ..errors import WAMPMsgParseError
 from .http_info import TLSObject, build_transport_info, encode_headers, read_tls_unique
 
@@ -136,6 +143,9 @@ class WebsocketsConnection(PayloadConnection):
 
     async def close(self) -> None:
         await self.close_websocket(self._ws)
+
+    async def close_for_restart(self) -> None:
+        await self.close_websocket(self._ws, SERVICE_RESTART)
 
     @staticmethod
     async def close_websocket(ws: Any, *reason: Any) -> None:

@@ -16,7 +16,7 @@ def require_cryptography() -> None:
         import cryptography  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "Cryptosign needs the package cryptography. Install it with: pip install 'serverwamp-fast[auth]'."
+            "Cryptosign needs the package cryptography. Install it with: pip install 'cryptography>=42'"
         ) from error
 
 

@@ -100,7 +100,7 @@ def _hash_by_argon2(password: bytes, salt: bytes, iterations: int, memory: int) 
         from argon2.low_level import Type, hash_secret_raw
     except ImportError as error:
         raise ImportError(
-            "Argon2 needs the package argon2-cffi. Install it with: pip install 'serverwamp-fast[auth]'."
+            "Argon2 needs the package argon2-cffi. Install it with: pip install 'argon2-cffi>=23.1,<26'"
         ) from error
     return hash_secret_raw(
         password, salt, time_cost=iterations, memory_cost=memory, parallelism=1, hash_len=KEY_SIZE,

@@ -1,7 +1,11 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from contextvars import Context
+from typing import Any, TypeVar, TypeVarTuple
 
 from .steps import Steps
+
+Args = TypeVarTuple('Args')
+Result = TypeVar('Result')
 
 class NoIdentity:
     """The type of NO_IDENTITY."""
@@ -19,7 +23,7 @@ class SessionCore:
     auth_id: str | None
     auth_methods: Sequence[str]
     app: Any
-    context: Any
+    context: Context | None
     lifespan_exits: Any
     receive_message: Callable[[], Awaitable[Any]] | None
     close_timer: Any
@@ -111,6 +115,18 @@ class SessionCore:
 
     def hold_events(self, number: int, messages: Sequence[Any]) -> None:
         """Hold messages for a subscription, to be sent behind SUBSCRIBED and before all newer events."""
+
+    def own_context(self) -> Context | None:
+        """Return a new context for what is done for the session, whoever causes it, or None if it has none.
+
+        That is a copy of what the session's ordered handlers have set, or else of its server's or connection's context.
+        """
+
+    def run_in_context(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
+        """Call a function of the application that has no task to run in, and return what it returns.
+
+        On the native server what it sets in context variables is there for the session's later calls.
+        """
 
     @property
     def is_congested(self) -> bool:

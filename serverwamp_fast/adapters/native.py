@@ -11,6 +11,7 @@ import errno
 import logging
 import sys
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextvars import copy_context
 from ssl import SSLContext
 from typing import Any
 
@@ -129,7 +130,7 @@ class SessionTasks(AsyncTaskGroup):
 
     async def spawn(self, callback: Any, *callback_args: Any, **callback_kwargs: Any) -> None:
         """Start a task. Like any other it runs in a copy of the context it is started in."""
-        self._hub.spawn(callback(*callback_args, **callback_kwargs), None, self._session)
+        self._hub.spawn(callback(*callback_args, **callback_kwargs), copy_context(), self._session)
 
     async def cancel(self) -> None:
         """Cancel the tasks of the session: its calls, and what it has spawned."""
@@ -285,7 +286,8 @@ class Server:
                 self._listener.close()
             if self._socket_file is not None:
                 self._socket_file.remove()
-            self._closing = self._hub.loop.create_task(self._wind_up())
+            # A procedure may be what closes the server.
+            self._closing = self._hub.run(self._hub.loop.create_task, self._wind_up())
 
     async def wait_closed(self) -> None:
         """Wait until all connections are closed and all handlers have ended, after close().
@@ -329,7 +331,7 @@ class Server:
 
     def _abort_connections(self) -> None:
         for connection in tuple(self._hub.connections):
-            connection.transport.abort()
+            self._hub.run(connection.transport.abort)
 
     async def _cut_off(self) -> None:
         """End now, whatever is under way."""

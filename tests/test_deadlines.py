@@ -22,7 +22,7 @@ class Clock:
     def time(self) -> float:
         return self.now
 
-    def call_later(self, delay, callback):
+    def call_later(self, delay, callback, *, context):
         self.timers.append(Timer(self.now + delay, callback))
         return self.timers[-1]
 

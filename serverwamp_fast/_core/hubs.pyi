@@ -63,7 +63,8 @@ class Hub:
     ) -> asyncio.Task[Any]:
         """Run a coroutine in a task of its own; on Python 3.12+ its first step runs at once.
 
-        It runs in the context that is given, or else in a copy of the hub's, not in that of the caller. `owner` is the session that the task belongs to, if any.
+        It runs in the context that is given, or else in a copy of the hub's, not in that of the caller. `owner` is
+        the session that the task belongs to, if any.
         """
 
     def cancel_tasks(self, owner: Any) -> None:

@@ -3,9 +3,10 @@
 All connections of a loop read into one buffer, because a read is parsed to its end before the loop can start
 another. What is sent outside of a read is written once per turn of the loop.
 
-What a loop is given remembers the context of whoever gave it, and that may be a user's task. So it is always given in a
-copy of the hub's own context: nothing that a call has set reaches what the loop runs later, and through that other calls.
-The copy is a fresh one each time, because a context can't be entered twice, and what is set in one has to end with it.
+What a loop is given remembers the context of whoever gave it, and that may be a user's task. So it is always given in
+a copy of the hub's own context: nothing that a call has set reaches what the loop runs later, and through that other
+calls. The copy is a fresh one each time, because a context can't be entered twice, and what is set in one has to end
+with it.
 
 This is the one module of the core that knows asyncio.
 """

@@ -3,8 +3,9 @@
 What a read leads to is written at its end in one go; what is sent at other times is written once per turn of
 the loop. An idle connection holds neither a task nor a buffer.
 
-The loop's transport remembers the context in which it is told something, so it is told in the hub's own (Hub.run_apart())
-wherever that may happen in a user's task. At the end of a read or turn no task runs: there it is told directly.
+The loop's transport remembers the context in which it is told something. Wherever that may happen in a user's task, it
+is told by Hub.run_apart(), in the hub's own context. At the end of a read or turn no task runs: there it is told
+directly.
 """
 
 import logging

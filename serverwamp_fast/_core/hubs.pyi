@@ -1,10 +1,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, Self, TypeVar, TypeVarTuple
-
-Args = TypeVarTuple('Args')
-Result = TypeVar('Result')
+from typing import Any, Self
 
 class Hub:
     """What the connections of one server share: the loop, the read buffer, and who has output to write.
@@ -52,7 +49,7 @@ class Hub:
     def wait_empty(self) -> asyncio.Future[None]:
         """Return a future that ends when there is no connection left."""
 
-    def run(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function in a copy of the hub's context, and return what it returns.
 
         For what gives something to the loop while the task of a user runs, whose context the loop would remember.

@@ -1,11 +1,8 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import Context
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any
 
 from .steps import Steps
-
-Args = TypeVarTuple('Args')
-Result = TypeVar('Result')
 
 class NoIdentity:
     """The type of NO_IDENTITY."""
@@ -122,7 +119,7 @@ class SessionCore:
         That is a copy of what the session's ordered handlers have set, or else of its server's or connection's context.
         """
 
-    def run_in_context(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
+    def run_in_context(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function of the application that has no task to run in, and return what it returns.
 
         On the native server what it sets in context variables is there for the session's later calls.
@@ -165,7 +162,6 @@ class SessionCore:
     @property
     def was_welcomed(self) -> bool:
         """Whether WELCOME has been sent, or is being sent."""
-
 
 class Sending(Steps):
     """What send_event() and send_raw() return: awaiting it sends. Made on its own, it sends nothing."""

@@ -351,7 +351,7 @@ cdef class Call(Steps):
         if not self.is_listed:
             self.enlist()
         if self.timeout > 0 and self.stop_timer is None and self.session.dispatch.support is not None:
-            self.stop_timer = self.session.dispatch.support.call_later(self.timeout, self.expire)
+            self.stop_timer = self.session.call_later(self.timeout, self.expire)
         return 0
 
     def expire(self):
@@ -444,7 +444,7 @@ cdef class RoomWait(Steps):
     cdef object begin(self):
         support = self.call.session.dispatch.support
         if support is not None:
-            self.stop_timer = support.call_later(self.call.inputs.PATIENCE, self.give_up)
+            self.stop_timer = self.call.session.call_later(self.call.inputs.PATIENCE, self.give_up)
         return self.room
 
     cdef object returned(self, object value):

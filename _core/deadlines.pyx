@@ -7,6 +7,8 @@ they were set, so that one timer serves them all: it waits for the first one.
 import logging
 from collections import deque
 
+from cpython.contextvars cimport PyContext_Copy
+
 from .outlets cimport Outlet
 
 logger = logging.getLogger('serverwamp_fast.transport')
@@ -24,10 +26,15 @@ cdef class Deadline:
 
 
 cdef class DeadlineQueue:
-    """The deadlines that are `length` seconds away when they are set."""
+    """The deadlines that are `length` seconds away when they are set.
 
-    def __init__(self, loop, double length):
+    Whoever sets the first one starts the timer for all, and may be the task of a user: the timer runs in a copy of
+    `context`.
+    """
+
+    def __init__(self, loop, double length, context):
         self.loop = loop
+        self.context = context
         self.length = length
         self.deadlines = deque()
 
@@ -41,8 +48,12 @@ cdef class DeadlineQueue:
         self.deadlines.append(deadline)
         self.count += 1
         if self.timer is None:
-            self.timer = self.loop.call_later(self.length, self.expire)
+            self.start_timer(self.length)
         return deadline
+
+    cdef int start_timer(self, double delay) except -1:
+        self.timer = self.loop.call_later(delay, self.expire, context=PyContext_Copy(self.context))
+        return 0
 
     cdef int note_cancelled(self) except -1:
         self.count -= 1
@@ -84,4 +95,4 @@ cdef class DeadlineQueue:
                     logger.exception('The end of a connection\'s time was not handled.')
         finally:
             if self.deadlines and self.timer is None:
-                self.timer = self.loop.call_later((<Deadline> self.deadlines[0]).when - now, self.expire)
+                self.start_timer((<Deadline> self.deadlines[0]).when - now)

@@ -3,6 +3,11 @@
 All connections of a loop read into one buffer, because a read is parsed to its end before the loop can start
 another. What is sent outside of a read is written once per turn of the loop.
 
+What a loop is given remembers the context of whoever gave it, and that may be a user's task. So it is always given in
+a copy of the hub's own context: nothing that a call has set reaches what the loop runs later, and through that other
+calls. The copy is a fresh one each time, because a context can't be entered twice, and what is set in one has to end
+with it.
+
 This is the one module of the core that knows asyncio.
 """
 
@@ -10,6 +15,10 @@ import asyncio
 import logging
 import sys
 from collections import deque
+from contextvars import copy_context
+
+from cpython.contextvars cimport PyContext_Copy, PyContext_Enter, PyContext_Exit
+from cpython.object cimport PyObject
 
 from .deadlines cimport DeadlineQueue
 from .frames cimport FrameReader
@@ -18,7 +27,7 @@ from .steps cimport STEPS_DONE, Steps
 
 cdef extern from "Python.h":
     # What `call(*args, **kwargs)` does, without a copy of the keyword arguments.
-    object PyObject_Call(object call, tuple args, dict kwargs)
+    object PyObject_Call(object call, tuple args, PyObject *kwargs)
 
 logger = logging.getLogger('serverwamp_fast.transport')
 
@@ -49,11 +58,12 @@ cdef class Hub:
 
     def __cinit__(self, loop, negotiate, double open_timeout, double close_timeout, size_t max_size):
         self.loop = loop
+        self.context = copy_context()
         self.negotiate = negotiate
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
-        self.openings = DeadlineQueue(loop, open_timeout)
-        self.closings = DeadlineQueue(loop, close_timeout)
+        self.openings = DeadlineQueue(loop, open_timeout, self.context)
+        self.closings = DeadlineQueue(loop, close_timeout, self.context)
         self.max_size = max_size
         self.connections = set()
         self.tasks = {}
@@ -65,30 +75,60 @@ cdef class Hub:
         self.buffer = <unsigned char *> (<char *> self.memory)
         self.forget_task = self.tasks.pop
         # Made once: a dict of keyword arguments for each task costs more than the rest of the call of Task.
-        self.task_options = {'loop': loop, 'eager_start': True} if HAS_EAGER_TASKS else {'loop': loop}
+        self.task_options = {'loop': loop, 'context': None}
+        if HAS_EAGER_TASKS:
+            self.task_options['eager_start'] = True
+
+    cdef object own_context(self):
+        """Return a copy of the hub's context, to run something in."""
+        return PyContext_Copy(self.context)
+
+    cdef object run_apart(self, object function, tuple args):
+        """Call a function in a copy of the hub's context, whatever task runs now."""
+        cdef object context = PyContext_Copy(self.context)
+        PyContext_Enter(context)
+        try:
+            return PyObject_Call(function, args, NULL)
+        finally:
+            PyContext_Exit(context)
+
+    def run(self, function, *args):
+        return self.run_apart(function, args)
 
     cdef object start_task(self, object coroutine, object context, object owner):
         """Run a coroutine in a task of its own; on Python 3.12+ its first step runs now.
 
-        `owner` is the session that the task belongs to, or None; see cancel_tasks().
+        It runs in the context that is given, or else in a copy of the hub's. `owner` is the session that the task
+        belongs to, or None; see cancel_tasks().
         """
         cdef dict options = self.task_options
         factory = self.loop.get_task_factory()
         self.started_later = factory is not None or not HAS_EAGER_TASKS
-        if factory is not None:
+        if factory is not None and context is None:
+            # Not every factory takes a context, but all that make tasks copy the one they are called in.
+            task = self.run_apart(self.loop.create_task, (coroutine,))
+        elif factory is not None:
             task = self.loop.create_task(coroutine, context=context)
         else:
-            if context is not None:
-                options = {**options, 'context': context}
-            # Built directly, because uvloop's create_task() refuses eager_start.
-            task = PyObject_Call(Task, (coroutine,), options)
+            if context is None:
+                context = PyContext_Copy(self.context)
+            if not HAS_EAGER_TASKS:
+                # Up to Python 3.11 making a task may run the garbage collector, and with it anything.
+                options = options.copy()
+            options['context'] = context
+            try:
+                # Built directly, because uvloop's create_task() refuses eager_start.
+                task = PyObject_Call(Task, (coroutine,), <PyObject *> options)
+            finally:
+                # What the call has set must not outlive it.
+                options['context'] = None
         if isinstance(coroutine, Steps) and (<Steps> coroutine).phase == STEPS_DONE:
             # As is known without asking the task, for nearly every call.
             return task
         if not task.done():
             # The loop itself only holds tasks weakly.
             self.tasks[task] = owner
-            task.add_done_callback(self.forget_task)
+            task.add_done_callback(self.forget_task, context=self.own_context())
         return task
 
     cdef FrameReader take_reader(self):
@@ -151,7 +191,7 @@ cdef class Hub:
     cdef int schedule_turn(self) except -1:
         if not self.turn_scheduled:
             self.turn_scheduled = True
-            self.loop.call_soon(self.start_turn)
+            self.loop.call_soon(self.start_turn, context=self.own_context())
         return 0
 
     def start_turn(self):
@@ -177,7 +217,7 @@ cdef class Hub:
         self.dirty.append(connection)
         if not self.flush_scheduled:
             self.flush_scheduled = True
-            self.loop.call_soon(self.flush_dirty)
+            self.loop.call_soon(self.flush_dirty, context=self.own_context())
         return 0
 
     def flush_dirty(self):

@@ -23,6 +23,18 @@ cdef class Outlet:
         """Return None while the output flows, else an awaitable that ends when it flows again."""
         return None
 
+    cdef object run_apart(self, object function, tuple args):
+        """Call a function that gives something to the loop, in a context that no user's task has set anything in."""
+        return function(*args)
+
+    cdef object own_context(self):
+        """Return a new context that no user's task has set anything in, or None."""
+        return None
+
+    cdef object run_in_session(self, object session, object function, tuple args):
+        """Call a function of the application, outside of a task, in a session's own context."""
+        return function(*args)
+
     cdef bint is_connected(self) noexcept:
         """Whether the peer has not gone away."""
         return True

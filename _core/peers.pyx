@@ -7,7 +7,8 @@ much is held, nothing more is read. Everything else is started as a task at once
 
 import logging
 from collections import deque
-from contextvars import copy_context
+
+from cpython.contextvars cimport PyContext_Copy
 
 from .calls cimport Call
 from .codecs cimport Codec
@@ -26,6 +27,8 @@ from serverwamp_fast._core.codecs import codec_for
 from serverwamp_fast.errors import ConnectionClosed, NoSuchRealmError, PeerAbortedError, WAMPMsgParseError
 
 logger = logging.getLogger('serverwamp_fast.session')
+
+cdef object MISSING = object()
 
 cdef enum:
     HELD_LIMIT = 256 * 1024     # what is held of one client's messages before reading stops
@@ -48,6 +51,16 @@ cdef inline int demand_open(WAMPPeer peer) except -1:
     if peer.state != SOCKET_OPEN:
         raise ConnectionClosed('The WebSocket connection is not open.')
     return 0
+
+
+cdef bint has_same_values(object context, object base) except -1:
+    """Return whether a context has the very objects of another one: equal lists may still be two."""
+    if len(context) != len(base):
+        return False
+    for variable, value in context.items():
+        if base.get(variable, MISSING) is not value:
+            return False
+    return True
 
 
 cdef class WAMPPeer(WebSocketTransport):
@@ -254,7 +267,7 @@ cdef class WAMPPeer(WebSocketTransport):
         if type(work) is InOrder:
             return self.run_in_order((<InOrder> work).work)
         context = self.session.context
-        task = self.hub.start_task(work, None if context is None else context.copy(), self.session)
+        task = self.hub.start_task(work, None if context is None else PyContext_Copy(context), self.session)
         self.awaits_steps |= self.hub.started_later
         if isinstance(work, Call) and (<Call> work).phase != STEPS_DONE:
             (<Call> work).hold(task.cancel)
@@ -273,7 +286,8 @@ cdef class WAMPPeer(WebSocketTransport):
         if action != ACTION_OPEN:
             return self.refuse('wamp.error.protocol_violation', 'A session starts with HELLO.')
         try:
-            session, opening = self.server.open_session(self, message)
+            # Apart, because a read's context is that of other reads too, on uvloop even of other clients'.
+            session, opening = self.hub.run_apart(self.server.open_session, (self, message))
         except NoSuchRealmError as error:
             return self.refuse('wamp.error.no_such_realm', str(error))
         self.session = session
@@ -284,14 +298,14 @@ cdef class WAMPPeer(WebSocketTransport):
         cdef SessionCore session = self.session
         if session.context is None:
             # What such work sets in context variables is there for the session's later calls.
-            session.context = copy_context()
+            session.context = self.hub.own_context()
         task = self.hub.start_task(coroutine, session.context, None)
         if task.done():
             return self.job_ended(task)
         if isinstance(coroutine, Call):
             (<Call> coroutine).hold(task.cancel)
         self.job = task
-        task.add_done_callback(self.finish_job)
+        task.add_done_callback(self.finish_job, context=self.hub.own_context())
         return 0
 
     def finish_job(self, task):
@@ -317,9 +331,7 @@ cdef class WAMPPeer(WebSocketTransport):
             return 0
         if session is None:
             return 0
-        if session.context == copy_context():
-            # The job has set no variable, as most don't. Idle sessions keep nothing that says nothing.
-            session.context = None
+        self.drop_plain_context(session)
         if session.state == STATE_ENDED:
             # ABORT was sent, which closes the connection.
             self.end_session()
@@ -430,6 +442,25 @@ cdef class WAMPPeer(WebSocketTransport):
 
     cdef object session_tasks(self, object session):
         return self.server.session_tasks(session)
+
+    cdef object run_in_session(self, object session, object function, tuple args):
+        # As in a job, what it sets is there for the session's later calls.
+        cdef SessionCore core = <SessionCore?> session
+        if self.inbox is not None:
+            # The application reads the messages, in a task of its own.
+            return function(*args)
+        if core.context is None:
+            core.context = self.hub.own_context()
+        try:
+            return core.context.run(function, *args)
+        finally:
+            self.drop_plain_context(core)
+
+    cdef int drop_plain_context(self, SessionCore session) except -1:
+        """Forget a context in which nothing has been set, as in most. Idle sessions keep nothing that says nothing."""
+        if session.context is not None and has_same_values(session.context, self.hub.context):
+            session.context = None
+        return 0
 
     # For Python
 

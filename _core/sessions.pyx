@@ -9,6 +9,8 @@ import logging
 import warnings
 from collections import deque
 
+from cpython.contextvars cimport PyContext_Copy
+
 from .codec_base cimport Codec, as_arguments, as_keywords
 from .deliveries cimport Deliveries, Delivery, InTurn, new_payload_delivery
 from .ids cimport next_global_id
@@ -251,6 +253,22 @@ cdef class SessionCore:
         """Return the id of the session's subscription to the topic, or of the realm's, or None if nobody has one."""
         cdef Subscription subscription = self.find_subscription(topic)
         return self.topic_table().peek(topic) if subscription is None else subscription.topic.number
+
+    cdef object call_later(self, double delay, object callback):
+        """Have the async support call a function of the core's after `delay` seconds; return what prevents it."""
+        if self.outlet is None:
+            return self.dispatch.support.call_later(delay, callback)
+        return self.outlet.run_apart(self.dispatch.support.call_later, (delay, callback))
+
+    def own_context(self):
+        """Return a new context for what is done for the session, whoever causes it, or None if it has none."""
+        if self.context is not None:
+            return PyContext_Copy(self.context)
+        return None if self.outlet is None else self.outlet.own_context()
+
+    def run_in_context(self, function, *args):
+        """Call a function of the application that has no task to run in."""
+        return function(*args) if self.outlet is None else self.outlet.run_in_session(self, function, args)
 
     # Sending
 

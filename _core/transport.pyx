@@ -2,6 +2,10 @@
 
 What a read leads to is written at its end in one go; what is sent at other times is written once per turn of
 the loop. An idle connection holds neither a task nor a buffer.
+
+The loop's transport remembers the context in which it is told something. Wherever that may happen in a user's task, it
+is told by Hub.run_apart(), in the hub's own context. At the end of a read or turn no task runs: there it is told
+directly.
 """
 
 import logging
@@ -145,7 +149,7 @@ cdef class WebSocketTransport(Outlet):
         except (KeyboardInterrupt, SystemExit) as error:
             # A handler ends the program in its first step. asyncio would let that through, but uvloop would take it
             # for a failure of this connection and go on.
-            self.hub.loop.call_soon(_raise_in_loop, error)
+            self.hub.loop.call_soon(_raise_in_loop, error, context=self.hub.own_context())
 
     def eof_received(self):
         # A peer that ends its half is gone. The loop closes the transport once what was written before is out, which
@@ -337,7 +341,7 @@ cdef class WebSocketTransport(Outlet):
         elif event == FRAME_CLOSE:
             if self.state == SOCKET_CLOSING:
                 self.flush_output()
-                self.transport.close()
+                self.close_transport()
             elif self.state == SOCKET_OPEN:
                 self.on_peer_close(reader.close_code)
         elif event == FRAME_FAILED:
@@ -369,7 +373,7 @@ cdef class WebSocketTransport(Outlet):
     cdef int schedule_resume(self) except -1:
         if not self.resume_scheduled:
             self.resume_scheduled = True
-            self.hub.loop.call_soon(self.resume)
+            self.hub.loop.call_soon(self.resume, context=self.hub.own_context())
         return 0
 
     def resume(self):
@@ -418,10 +422,10 @@ cdef class WebSocketTransport(Outlet):
             return 0
         if wanted and self.reading_paused:
             self.reading_paused = False
-            self.transport.resume_reading()
+            self.hub.run_apart(self.transport.resume_reading, ())
         elif not wanted and not self.reading_paused:
             self.reading_paused = True
-            self.transport.pause_reading()
+            self.hub.run_apart(self.transport.pause_reading, ())
         return 0
 
     # Writing
@@ -449,7 +453,7 @@ cdef class WebSocketTransport(Outlet):
         self.out_used += size
         if self.out_used >= FLUSH_SIZE:
             # The transport has to have it to notice that the peer doesn't read.
-            return self.flush_output()
+            return self.flush_apart()
         if not self.corked and not self.is_dirty:
             self.hub.add_dirty(self)
         return 0
@@ -466,16 +470,30 @@ cdef class WebSocketTransport(Outlet):
             return self.put_frame(opcode, <const unsigned char *> PyBytes_AS_STRING(payload), size)
         self.reserve(FRAME_HEADER_MAX)
         self.out_used += frame_write_header(<unsigned char *> bytes_data(self.out) + self.out_used, opcode, size)
-        self.flush_output()
-        self.transport.write(payload)
+        self.flush_apart()
+        self.hub.run_apart(self.transport.write, (payload,))
         return 0
 
     cdef int flush_output(self) except -1:
-        """Hand the output to the transport."""
+        """Hand the output to the transport, where no user's task runs."""
+        cdef bytes data = self.take_output()
+        if data is not None:
+            self.transport.write(data)
+        return 0
+
+    cdef int flush_apart(self) except -1:
+        """The same, where one may run."""
+        cdef bytes data = self.take_output()
+        if data is not None:
+            self.hub.run_apart(self.transport.write, (data,))
+        return 0
+
+    cdef bytes take_output(self):
+        """Return the output to be written, or None."""
         cdef PyObject *out = self.out
         cdef bytes data
         if out is NULL:
-            return 0
+            return None
         self.out = NULL
         # The object is complete from here on; its memory is never written to again.
         if self.out_used != <size_t> bytes_capacity(out):
@@ -483,9 +501,13 @@ cdef class WebSocketTransport(Outlet):
         data = <bytes> <object> out
         Py_XDECREF(out)
         self.out_used = 0
-        if self.state != SOCKET_CLOSED:
-            self.transport.write(data)
-        return 0
+        return None if self.state == SOCKET_CLOSED else data
+
+    cdef object run_apart(self, object function, tuple args):
+        return self.hub.run_apart(function, args)
+
+    cdef object own_context(self):
+        return self.hub.own_context()
 
     cdef object wait_drained(self):
         if not self.writing_paused or self.state == SOCKET_CLOSED:
@@ -504,8 +526,7 @@ cdef class WebSocketTransport(Outlet):
         cdef size_t size = 0
         if self.state == SOCKET_HANDSHAKE:
             self.state = SOCKET_FAILED
-            self.transport.close()
-            return 0
+            return self.close_transport()
         if self.state != SOCKET_OPEN:
             return 0
         if code != 1005:
@@ -516,7 +537,7 @@ cdef class WebSocketTransport(Outlet):
             memcpy(payload + 2, PyBytes_AS_STRING(reason), size)
             size += 2
         self.put_frame(FRAME_CLOSE, payload, size)
-        self.flush_output()
+        self.flush_apart()
         self.state = SOCKET_CLOSING
         self.arm_timer(self.hub.closings)
         self.update_reading()
@@ -525,7 +546,11 @@ cdef class WebSocketTransport(Outlet):
     cdef int answer_close(self, unsigned int code) except -1:
         """Answer the peer's Close with its own code; the server then closes first (RFC 6455, 7.1.1)."""
         self.begin_close(code, b'')
-        self.transport.close()
+        return self.close_transport()
+
+    cdef int close_transport(self) except -1:
+        """Have the loop close the connection when what was written is out."""
+        self.hub.run_apart(self.transport.close, ())
         return 0
 
     cdef int fail(self, unsigned int code, bytes reason) except -1:
@@ -545,12 +570,12 @@ cdef class WebSocketTransport(Outlet):
         # Closing at once would make the kernel drop what was written last if bytes of the peer are still unread.
         if self.transport.can_write_eof():
             try:
-                self.transport.write_eof()
+                self.hub.run_apart(self.transport.write_eof, ())
             except OSError:
                 # It has reset the connection, and asyncio does not know it yet.
-                self.transport.abort()
+                self.abort_transport()
         else:
-            self.transport.close()
+            self.close_transport()
         return self.arm_timer(self.hub.closings)
 
     cdef int arm_timer(self, DeadlineQueue deadlines) except -1:
@@ -578,5 +603,9 @@ cdef class WebSocketTransport(Outlet):
         if self.state == SOCKET_HANDSHAKE:
             handshake_logger.info('No WebSocket was opened by %s within %g seconds: %.500r',
                                   client_of(self.transport), self.hub.open_timeout, self.own_head[:500])
-        self.transport.abort()
+        return self.abort_transport()
+
+    cdef int abort_transport(self) except -1:
+        """Have the loop close the connection at once."""
+        self.hub.run_apart(self.transport.abort, ())
         return 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextvars import copy_context
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,8 @@ class ConnectionDriver:
         except NoSuchRealmError as error:
             await self._abort('wamp.error.no_such_realm', str(error))
             return False
+        # What is done for the session without a call of its own, such as sending what others publish, runs in a copy.
+        session.context = copy_context()
         try:
             if self._app.overrides('handle_session'):
                 return await self._app.handle_session(session, self._msgs)
@@ -116,6 +119,8 @@ class ConnectionDriver:
         try:
             if not await self._open(session, deadline):
                 return False
+            # Authenticators may have set variables.
+            session.context = copy_context()
             while (work := await self._next_work(session)) is not END:
                 if isinstance(work, InOrder):
                     if session.has_peer_left:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._core.broker import BrokerCore
@@ -102,10 +103,12 @@ class Openings:
     def __init__(self, *offered: str) -> None:
         self.offered = offered
         self.openings: list[Opening] = []
+        self.has_rules = False
 
     def add(self, topic: str, match: str, rule: AllowRule | None) -> None:
         """Open topics. Raises ValueError for a topic or policy that is none, TypeError for an unsuitable rule."""
         self.openings.append(Opening(topic, match, rule, self.offered))
+        self.has_rules |= rule is not None
 
     def find_refusal(self, **provided: Any) -> Refusal | Awaitable[Refusal]:
         """Return None if the first rule that says yes allows it, else the URI of an error; or an awaitable of that."""
@@ -162,9 +165,13 @@ class Broker(BrokerCore):
             return 'wamp.error.not_authorized'
         _, _, options, topic, *payload = message
         args, kwargs = [*payload, *((), {})[len(payload) :]][:2]
-        return self.publishing.find_refusal(
-            session=session, topic=topic, options=options, args=args, kwargs=kwargs
-        )
+        ask = partial(
+            self.publishing.find_refusal,
+            session=session, topic=topic, options=options, args=args, kwargs=kwargs,
+        )  # fmt: skip
+        # A rule may set context variables.
+        refusal: Refusal | Awaitable[Refusal] = session.run_in_context(ask) if self.publishing.has_rules else ask()
+        return refusal
 
     async def decide_later(self, session: WAMPSession, message: Any, decision: Awaitable[Refusal]) -> None:
         """Publish, or refuse to, when a rule has come to a decision."""

@@ -16,6 +16,7 @@ from ._core.sessions import NO_IDENTITY, SessionCore
 from ._core.states import ACTIONS, STATES, action
 from .auth import AuthenticatedAs, CRAResponse
 from .connection import ConnectionClosed
+from .contexts import InContext
 from .errors import NoSuchSubscription, SerializationError, WAMPMsgParseError, counts_as_error
 from .protocol import (
     WAMPAuthenticateRequest,
@@ -281,10 +282,10 @@ class WAMPSession(SessionCore):
         posting = self._send_posted(outbox)
         try:
             spawn_eagerly = getattr(self.tasks, 'spawn_eagerly', None)
-            if spawn_eagerly is not None:
-                await spawn_eagerly(posting)
-            else:
-                await self.tasks.spawn(lambda: posting)
+            spawning = self.tasks.spawn(lambda: posting) if spawn_eagerly is None else spawn_eagerly(posting)
+            # The task that runs now is that of a publisher, whose context variables are no concern of the receiver's.
+            context = self.own_context()
+            await (spawning if context is None else InContext(context, spawning))
         except Exception as error:
             # The group of its tasks has ended, and with it the session.
             posting.close()

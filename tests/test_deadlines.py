@@ -1,6 +1,7 @@
 """Deadlines: one timer for all of a length, in their order; cancelled ones leave nothing behind."""
 
 import asyncio
+import contextvars
 import logging
 
 import pytest
@@ -21,7 +22,7 @@ class Clock:
     def time(self) -> float:
         return self.now
 
-    def call_later(self, delay, callback):
+    def call_later(self, delay, callback, *, context):
         self.timers.append(Timer(self.now + delay, callback))
         return self.timers[-1]
 
@@ -160,6 +161,6 @@ def test_on_a_real_loop() -> None:
 
 
 def test_length() -> None:
-    assert DeadlineQueue(Clock(), 2.5).length == 2.5
-    queue = DeadlineQueue(Clock(), 2.5)
+    assert DeadlineQueue(Clock(), 2.5, contextvars.Context()).length == 2.5
+    queue = DeadlineQueue(Clock(), 2.5, contextvars.Context())
     queue.expire()

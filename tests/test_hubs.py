@@ -161,3 +161,58 @@ def test_connections_that_come_while_the_server_closes_are_ended(run) -> None:
             assert await client.read_rest() == b''
 
     run(main())
+
+
+def test_what_the_hub_runs_sees_nothing_of_the_task_that_runs(run) -> None:
+    name: contextvars.ContextVar[str] = contextvars.ContextVar('name')
+
+    async def main() -> None:
+        name.set('server')
+        hub = Hub(asyncio.get_running_loop(), negotiate, 1, 1, LIMIT)
+        name.set('task')
+
+        async def look() -> str:
+            seen = name.get()
+            name.set('changed')
+            return seen
+
+        def look_inside(depth: int) -> list[str]:
+            seen = name.get()
+            name.set(f'depth {depth}')
+            return [seen, *(hub.run(look_inside, depth - 1) if depth else ())]
+
+        def fail() -> None:
+            name.set('failed')
+            raise ValueError('told')
+
+        assert [await hub.spawn(look()) for _ in range(2)] == ['server', 'server']
+        # A context can't be entered twice, and this is a copy each time.
+        assert hub.run(look_inside, 2) == ['server'] * 3
+        with pytest.raises(ValueError, match='told'):
+            hub.run(fail)
+        assert (name.get(), hub.context[name]) == ('task', 'server')
+
+    run(main())
+
+
+@pytest.mark.parametrize('run', ['asyncio'], indirect=True)
+def test_task_factories_that_take_no_context(run) -> None:
+    """Up to Python 3.10 there was none to take. uvloop always gives them one."""
+    name: contextvars.ContextVar[str] = contextvars.ContextVar('name')
+
+    async def main() -> None:
+        name.set('server')
+        loop = asyncio.get_running_loop()
+        hub = Hub(loop, negotiate, 1, 1, LIMIT)
+        name.set('task')
+
+        async def look() -> str:
+            return name.get()
+
+        loop.set_task_factory(lambda loop, coroutine: asyncio.Task(coroutine, loop=loop))  # type: ignore[arg-type]
+        try:
+            assert await hub.spawn(look()) == 'server'
+        finally:
+            loop.set_task_factory(None)
+
+    run(main())

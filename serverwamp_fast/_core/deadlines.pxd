@@ -9,11 +9,13 @@ cdef class Deadline:
 
 cdef class DeadlineQueue:
     cdef object loop
+    cdef object context         # only ever copied
     cdef readonly double length
     cdef object deadlines       # a deque; cancelled ones stay until they are first
     cdef object timer           # the loop's, while there are any
     cdef size_t count           # of those that are not cancelled
 
     cdef Deadline set_for(self, Outlet connection)
+    cdef int start_timer(self, double delay) except -1
     cdef int note_cancelled(self) except -1
     cdef int drop_cancelled(self) except -1

@@ -1,4 +1,5 @@
 import asyncio
+from contextvars import Context
 
 class Deadline:
     """The end of the time that a connection has for something; cancelled by who set it."""
@@ -9,7 +10,8 @@ class DeadlineQueue:
     What a connection does when its time is up may raise; that is logged, and the others are told all the same.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, length: float) -> None: ...
+    def __init__(self, loop: asyncio.AbstractEventLoop, length: float, context: Context) -> None:
+        """`context`: what the timer runs in, in a copy."""
     @property
     def length(self) -> float:
         """How far away a deadline is when it is set, in seconds."""

@@ -4,6 +4,7 @@ from .outlets cimport Outlet
 
 cdef class Hub:
     cdef readonly object loop
+    cdef readonly object context    # the server's; only ever copied, so that nobody changes it
     cdef readonly set connections
     cdef readonly dict tasks        # by task, the session that it belongs to, or None
     cdef readonly double open_timeout
@@ -29,6 +30,8 @@ cdef class Hub:
     cdef bint started_later         # whether the last task that was started has its first step on the next turn
 
     cdef FrameReader take_reader(self)
+    cdef object own_context(self)
+    cdef object run_apart(self, object function, tuple args)
     cdef object start_task(self, object coroutine, object context, object owner)
     cdef int note_lost(self) except -1
     cdef unsigned int visit_budget(self) noexcept

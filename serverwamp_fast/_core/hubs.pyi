@@ -25,6 +25,11 @@ class Hub:
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
     @property
+    def context(self) -> Context:
+        """A copy of the context in which the hub was made. What the hub gives to the loop runs in copies of it, and so
+        do tasks that are given no context."""
+
+    @property
     def connections(self) -> set[Any]:
         """The connections that are accepted and not closed yet."""
 
@@ -44,12 +49,19 @@ class Hub:
     def wait_empty(self) -> asyncio.Future[None]:
         """Return a future that ends when there is no connection left."""
 
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function in a copy of the hub's context, and return what it returns.
+
+        For what gives something to the loop while the task of a user runs, whose context the loop would remember.
+        """
+
     def spawn(
         self, coroutine: Coroutine[Any, Any, Any], context: Context | None = None, owner: Any = None
     ) -> asyncio.Task[Any]:
         """Run a coroutine in a task of its own; on Python 3.12+ its first step runs at once.
 
-        `owner` is the session that the task belongs to, if any.
+        It runs in the context that is given, or else in a copy of the hub's, not in that of the caller. `owner` is
+        the session that the task belongs to, if any.
         """
 
     def cancel_tasks(self, owner: Any) -> None:

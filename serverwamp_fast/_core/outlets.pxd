@@ -8,6 +8,9 @@ cdef class Outlet:
     cdef int flush_output(self) except -1
     cdef int take_turn(self) except -1
     cdef object wait_drained(self)
+    cdef object run_apart(self, object function, tuple args)
+    cdef object own_context(self)
+    cdef object run_in_session(self, object session, object function, tuple args)
     cdef bint is_connected(self) noexcept
     cdef int time_is_up(self) except -1
     cdef object session_tasks(self, object session)

@@ -21,6 +21,7 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef int handle_hello(self, object message) except -1
     cdef int run_in_order(self, object coroutine) except -1
     cdef int job_ended(self, object task) except -1
+    cdef int drop_plain_context(self, SessionCore session) except -1
     cdef int give_to_opener(self, object item) except -1
     cdef int drain_held(self) except -1
     cdef int end_session(self) except -1

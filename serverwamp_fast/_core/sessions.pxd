@@ -45,6 +45,7 @@ cdef class SessionCore:
     cdef int enter_subscription(self, Subscription subscription) except -1
     cdef Subscription add_subscription(self, str topic, str match)
     cdef Subscription drop_subscription(self, object number)
+    cdef object call_later(self, double delay, object callback)
     cdef object emit(self, object message)
     cdef bint takes_payloads(self) except -1
     cdef object deliver(self, bytes payload)

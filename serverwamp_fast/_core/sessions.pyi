@@ -1,4 +1,5 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextvars import Context
 from typing import Any
 
 from .steps import Steps
@@ -19,7 +20,7 @@ class SessionCore:
     auth_id: str | None
     auth_methods: Sequence[str]
     app: Any
-    context: Any
+    context: Context | None
     lifespan_exits: Any
     receive_message: Callable[[], Awaitable[Any]] | None
     close_timer: Any
@@ -112,6 +113,18 @@ class SessionCore:
     def hold_events(self, number: int, messages: Sequence[Any]) -> None:
         """Hold messages for a subscription, to be sent behind SUBSCRIBED and before all newer events."""
 
+    def own_context(self) -> Context | None:
+        """Return a new context for what is done for the session, whoever causes it, or None if it has none.
+
+        That is a copy of what the session's ordered handlers have set, or else of its server's or connection's context.
+        """
+
+    def run_in_context(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function of the application that has no task to run in, and return what it returns.
+
+        On the native server what it sets in context variables is there for the session's later calls.
+        """
+
     @property
     def is_congested(self) -> bool:
         """Whether so many of the session's messages, or bytes, wait to be sent that reading has to stop."""
@@ -149,7 +162,6 @@ class SessionCore:
     @property
     def was_welcomed(self) -> bool:
         """Whether WELCOME has been sent, or is being sent."""
-
 
 class Sending(Steps):
     """What send_event() and send_raw() return: awaiting it sends. Made on its own, it sends nothing."""

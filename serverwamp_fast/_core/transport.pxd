@@ -65,7 +65,11 @@ cdef class WebSocketTransport(Outlet):
     cdef int reserve(self, size_t size) except -1
     cdef int put_data(self, int opcode, bytes payload) except -1
     cdef int put_frame(self, int opcode, const unsigned char *data, size_t size) except -1
+    cdef int flush_apart(self) except -1
+    cdef bytes take_output(self)
     cdef int begin_close(self, unsigned int code, bytes reason) except -1
+    cdef int close_transport(self) except -1
+    cdef int abort_transport(self) except -1
     cdef int answer_close(self, unsigned int code) except -1
     cdef int fail(self, unsigned int code, bytes reason) except -1
     cdef int end_output(self) except -1

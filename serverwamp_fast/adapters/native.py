@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from ssl import SSLContext
 from typing import Any
 
@@ -136,7 +137,7 @@ class SessionTasks(AsyncTaskGroup):
 
     async def spawn(self, callback: Any, *callback_args: Any, **callback_kwargs: Any) -> None:
         """Start a task. Like any other it runs in a copy of the context it is started in."""
-        self._hub.spawn(callback(*callback_args, **callback_kwargs), None, self._session)
+        self._hub.spawn(callback(*callback_args, **callback_kwargs), copy_context(), self._session)
 
     async def cancel(self) -> None:
         """Cancel the tasks of the session: its calls, and what it has spawned."""
@@ -325,7 +326,8 @@ class Server:
         if self._closing is None:
             self._hub.is_closing = True
             self._stop_listening()
-            self._closing = self._hub.loop.create_task(self._wind_up())
+            # A procedure may be what closes the server.
+            self._closing = self._hub.run(self._hub.loop.create_task, self._wind_up())
 
     async def wait_closed(self) -> None:
         """Wait until all connections are closed and all handlers have ended, after close().
@@ -383,7 +385,7 @@ class Server:
 
     def _abort_connections(self) -> None:
         for connection in tuple(self._hub.connections):
-            connection.transport.abort()
+            self._hub.run(connection.transport.abort)
 
     async def _cut_off(self) -> None:
         """End now, whatever is under way."""

@@ -494,7 +494,7 @@ cdef class SessionCore:
                 call.caller_left()
 
     def mark_gone(self, bint is_lost=False):
-        """The client leaves, so that it waits for no answers; with `is_lost` it has gone, and can't be told anything."""
+        """The client leaves, and waits for no answers; with `is_lost` it has gone, and can't be told anything."""
         self.is_gone = True
         self.is_lost |= is_lost
         if self.calls is not None:

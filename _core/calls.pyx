@@ -406,6 +406,7 @@ cdef class Call(Steps):
 
     def caller_leaves(self):
         """The caller sends nothing more, and waits for no answer, but not all that it sent has been looked at."""
+        demand_session(self)
         if self.inputs is not None:
             self.inputs.lift_limit()
         self.abandon()

@@ -10,13 +10,14 @@ progressive call and its timeout find it. Who drives the session says by `hold()
 
 import logging
 from collections.abc import AsyncIterator
+from time import monotonic
 
 from .messages cimport CALL
 from .plans cimport CallPlan
 from .routes cimport RouteTable
 from .sessions cimport SessionCore
 from .states cimport STATE_CLOSING, STATE_ENDED
-from .steps cimport STEPS_DONE, STEPS_NEW, Steps
+from .steps cimport STEPS_DONE, STEPS_NEW, STEPS_RUNNING, Steps
 from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
 
 cdef extern from "Python.h":
@@ -82,7 +83,10 @@ cdef class Call(Steps):
         if not self.is_listed:
             return Steps.advance(self, value, error)
         try:
-            return Steps.advance(self, value, error)
+            waited_for = Steps.advance(self, value, error)
+            if self.begins_late and self.phase != STEPS_DONE:
+                self.abandon()
+            return waited_for
         finally:
             if self.phase == STEPS_DONE:
                 self.delist()
@@ -92,6 +96,8 @@ cdef class Call(Steps):
         demand_session(self)
         if self.thrown_early is not None:
             return self.raised(self.thrown_early)
+        if self.session.is_gone:
+            self.begins_late = True
         room = self.session.wait_for_room()
         if room is not None:
             # Where tasks aren't eager, the answers to the calls of one read may be more than the client reads.
@@ -120,6 +126,7 @@ cdef class Call(Steps):
         if PyCoro_CheckExact(invocation):
             return invocation
         if isinstance(invocation, AsyncIterator):
+            self.note_procedure(True)
             return self.rules.stream(self, invocation)
         if invocation is None:
             # To Steps, None says that all is done; here it says that the procedure is a plain function.
@@ -128,7 +135,10 @@ cdef class Call(Steps):
 
     cdef object hand_over(self):
         """Call the function that stands in place of the routes."""
-        return self.rules.handler(self.make_request())
+        request = self.make_request()
+        # For the router to say what procedure it is, where the function passes the call on.
+        request._call = self
+        return self.rules.handler(request)
 
     cdef object invoke(self, CallPlan plan):
         """Call the procedure and return what it returns: an awaitable or an async iterator, as a rule."""
@@ -278,7 +288,9 @@ cdef class Call(Steps):
         """Whether the caller's session is over, so that there will never again be anybody to tell something."""
         cdef SessionCore session = self.session
         demand_session(self)
-        if session.state == STATE_ENDED or session.state == STATE_CLOSING and not session.is_set_aside:
+        if session.is_lost or session.state == STATE_ENDED:
+            return True
+        if session.state == STATE_CLOSING and not session.is_set_aside:
             return True
         return session.outlet is not None and not session.outlet.is_connected()
 
@@ -292,8 +304,27 @@ cdef class Call(Steps):
 
         Raises ConnectionClosed, and SerializationError where the report has no form on the wire.
         """
+        cdef Call outer = self if self.outer is None else self.outer
         demand_session(self)
-        return self.session.emit_result(self.request_id, True, args, kwargs)
+        on_its_way = self.session.emit_result(self.request_id, True, args, kwargs)
+        if outer.timeout > 0:
+            outer.reported_at = monotonic()
+        return on_its_way
+
+    def note_procedure(self, bint is_stream):
+        """The call is answered by an async generator, or by something else."""
+        if self.is_passed_on:
+            # The router has said it already: what it returned to who passed the call on says nothing.
+            return
+        self.is_stream = is_stream
+        if self.outer is not None:
+            self.outer.is_stream = is_stream
+
+    def pass_on(self, bint is_stream):
+        """A function in place of the routes has passed the call on to the router, whose procedure is one or not."""
+        self.is_passed_on = False
+        self.note_procedure(is_stream)
+        self.is_passed_on = True
 
     # While it runs
 
@@ -352,11 +383,21 @@ cdef class Call(Steps):
             self.enlist()
         if self.timeout > 0 and self.stop_timer is None and self.session.dispatch.support is not None:
             self.stop_timer = self.session.call_later(self.timeout, self.expire)
+        if self.begins_late and self.phase != STEPS_NEW:
+            self.abandon()
         return 0
 
     def expire(self):
-        """Return an awaitable that ends the call because of its timeout (WAMP AP, "Call Timeouts")."""
-        return Expiry(self)
+        """Return an awaitable that ends the call, if the time is up since its last progress report too (WAMP AP,
+        "Progressive Call Results", "Timeouts").
+        """
+        # The timer is set anew when it runs out, because one for each report would cost more than the report.
+        cdef double rest = self.reported_at + self.timeout - monotonic() if self.reported_at > 0 else 0
+        self.reported_at = 0
+        if rest <= 0 or self.stage != CALL_HANDLING:
+            return Expiry(self)
+        self.stop_timer = self.session.call_later(rest, self.expire)
+        return Steps()
 
     def caller_left(self):
         """The session is over. The procedure may go on, but nothing more comes in."""
@@ -364,9 +405,35 @@ cdef class Call(Steps):
             self.inputs.end()
 
     def caller_leaves(self):
-        """The caller sends nothing more, but not all that it sent has been looked at."""
+        """The caller sends nothing more, and waits for no answer, but not all that it sent has been looked at."""
+        demand_session(self)
         if self.inputs is not None:
             self.inputs.lift_limit()
+        self.abandon()
+
+    cdef int abandon(self) except -1:
+        """Cancel the procedure if nobody is there for whom it could go on (WAMP BP, "Caller Leaving")."""
+        self.begins_late = False
+        if not self.is_stream and not self.session.dispatch.cancels_calls:
+            return 0
+        if self.stage == CALL_REPLYING or self.stage == CALL_APOLOGIZING:
+            # It cleans up, or its answer meets the same end.
+            return 0
+        if self.phase == STEPS_RUNNING:
+            # It has ended the session itself, and may be about to tell the client. The connection's end comes too.
+            return 0
+        if self.inputs is not None:
+            self.inputs.end()
+        if not self.is_killed:
+            self.stage = CALL_GIVEN_UP
+        return self.stop()
+
+    cdef int stop(self) except -1:
+        """Cancel the task, once."""
+        if self.cancel is not None and not self.is_stopped:
+            self.is_stopped = True
+            self.cancel()
+        return 0
 
     def drops(self, is_final):
         """Whether a RESULT or ERROR that somebody sends for this call by himself must not leave."""
@@ -383,8 +450,8 @@ cdef class Call(Steps):
         self.stage = CALL_GIVEN_UP
         if self.inputs is not None:
             self.inputs.end()
-        if kills and not self.is_killed and self.cancel is not None:
-            self.cancel()
+        if kills:
+            self.stop()
         return awaitable
 
 
@@ -408,6 +475,8 @@ cdef class OwnCall(Call):
             self.is_answered = True
             if self.stage == CALL_HANDLING:
                 self.stage = CALL_REPLYING
+        elif self.timeout > 0 and self.options.get('receive_progress') is True:
+            self.reported_at = monotonic()
         return False
 
 
@@ -562,9 +631,8 @@ cdef object cancel_call(SessionCore session, object message):
         return None
     mode = message[2].get('mode')
     if mode == 'kill' and call.cancel is not None:
-        if not call.is_killed:
-            call.is_killed = True
-            call.cancel()
+        call.is_killed = True
+        call.stop()
         return None
     return call.end_early('wamp.error.canceled', mode != 'skip')
 

@@ -44,11 +44,12 @@ cdef class Dispatch:
     - strict_uris: whether URIs are held to the strict rules, messages to their number of elements, and callers to the
       features that they announced
     - strict_ids: whether request ids have to be in sequence
+    - cancels_calls: whether all calls are cancelled when their client leaves, and not only async generators
     """
 
     def __init__(
         self, CallRules call_rules, delegate, delegated, bint synchronize, support=None, open_inputs=None, *,
-        bint strict_uris=False, bint strict_ids=False
+        bint strict_uris=False, bint strict_ids=False, bint cancels_calls=False
     ):
         self.call_rules = call_rules
         self.delegate = delegate
@@ -58,6 +59,7 @@ cdef class Dispatch:
         self.open_inputs = open_inputs
         self.strict_uris = strict_uris
         self.strict_ids = strict_ids
+        self.cancels_calls = cancels_calls
 
 
 cdef object receive_message(SessionCore session, object message):

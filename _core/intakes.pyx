@@ -32,6 +32,12 @@ cdef class Intake:
         self.messages.reverse()
         return 0
 
+    def read_from(self, source):
+        self.receive_payload = self.connection.receive_payload if source is None else source
+
+    def decode(self, payload):
+        return self.connection.decode_payload(payload) if self.codec is None else self.codec.decode(payload)
+
     def fetch(self):
         return Fetching(self)
 
@@ -40,6 +46,32 @@ cdef class Intake:
 
     def work_for(self, SessionCore session not None, starter, unsigned int budget):
         return Working(self, session, starter, budget)
+
+
+cdef class Begun(Steps):
+    """Work whose first step is run by start(), in the task that awaits the rest."""
+
+    def __cinit__(self, work):
+        self.work = work
+
+    cdef object begin(self):
+        work = self.work
+        self.work = None
+        return work
+
+    def start(self):
+        self.waited_for = Steps.advance(self, None, None)
+        self.is_held = self.phase != STEPS_DONE
+        return not self.is_held
+
+    cdef object advance(self, object value, object error):
+        if self.is_held:
+            self.is_held = False
+            waited_for = self.waited_for
+            self.waited_for = None
+            if error is None:
+                return waited_for
+        return Steps.advance(self, value, error)
 
 
 cdef class Fetching(Steps):

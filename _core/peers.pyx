@@ -15,7 +15,7 @@ from .codecs cimport Codec
 from .deadlines cimport Deadline
 from .dispatch cimport InOrder, receive_message
 from .frames cimport frame_is_close_code
-from .messages cimport ABORT, check_message
+from .messages cimport ABORT, GOODBYE, check_message
 from .sessions cimport SessionCore
 from .states cimport (
     ACTION_END, ACTION_OPEN, STATE_CLOSING, STATE_ENDED, STATE_NEW, STATE_OPEN, STATE_OPENING, action_for,
@@ -31,8 +31,8 @@ logger = logging.getLogger('serverwamp_fast.session')
 cdef object MISSING = object()
 
 cdef enum:
-    HELD_LIMIT = 256 * 1024     # what is held of one client's messages before reading stops
-    HELD_OVERHEAD = 4 * 1024    # what a held message counts beside its size
+    # What a held message counts beside its size: its objects. Reading stops when the sum is that of one large message.
+    HELD_OVERHEAD = 1024
     INFO = 20                   # levels of logging
     WARNING = 30
 
@@ -44,6 +44,11 @@ cdef class PeerClose:
 
     def __cinit__(self, unsigned int code):
         self.code = code
+
+
+cdef bint is_farewell(object item) except -1:
+    """Whether an item is GOODBYE or ABORT, whatever else is in it."""
+    return isinstance(item, (list, tuple)) and len(item) > 0 and (item[0] == GOODBYE or item[0] == ABORT)
 
 
 cdef inline int demand_open(WAMPPeer peer) except -1:
@@ -138,7 +143,7 @@ cdef class WAMPPeer(WebSocketTransport):
             return 0
         if self.opener is not None:
             self.give_to_opener(ConnectionClosed('The client has left.'))
-        self.make_room()
+        self.note_leaving()
         if self.job is None and self.held:
             return self.schedule_resume()
         return self.on_all_read()
@@ -167,18 +172,17 @@ cdef class WAMPPeer(WebSocketTransport):
         except WAMPMsgParseError:
             return False
 
-    cdef int make_room(self) except -1:
-        """The client is leaving. What it has sent is all that its progressive calls will get, so none of it waits."""
-        if self.session is not None and self.session.calls is not None:
-            for call in self.session.calls.values():
-                (<Call?> call).caller_leaves()
+    cdef int note_leaving(self) except -1:
+        """The client is leaving: nobody waits for its calls. What came before is handled all the same."""
+        if self.session is not None:
+            self.session.mark_gone()
         return 0
 
     cdef bint is_busy(self) noexcept:
         if self.held_size == 0:
             return False
         # Without a job, or a consumer, held messages only wait for the loop's next turn.
-        return self.held_size >= HELD_LIMIT or (self.job is None and self.inbox is None)
+        return self.held_size >= self.hub.max_size or (self.job is None and self.inbox is None)
 
     cdef bint is_unfinished(self) noexcept:
         # Not by a job or a consumer: these are tasks, which the hub knows of.
@@ -214,7 +218,7 @@ cdef class WAMPPeer(WebSocketTransport):
         if type(item) is PeerClose:
             if self.give_up_opening():
                 return self.answer_close((<PeerClose> item).code)
-            self.make_room()
+            self.note_leaving()
         if self.opener is not None:
             return self.give_to_opener(item)
         if self.job is None and not self.held:
@@ -227,6 +231,8 @@ cdef class WAMPPeer(WebSocketTransport):
             logger.info('Session %s ends: %.500r', self.session.id, f'The client aborted the session: {item[2]}')
             self.give_up_opening()
             return self.begin_close(1000, b'')
+        elif self.job is not None and is_farewell(item):
+            self.note_leaving()
         if self.held is None:
             self.held = deque()
         size += HELD_OVERHEAD
@@ -491,6 +497,7 @@ cdef class WAMPPeer(WebSocketTransport):
         """Close the connection; what was sent before goes out first."""
         if not 0 <= code <= 0xFFFF or not frame_is_close_code(code):
             raise ValueError(f'A Close frame may not carry the code {code}. Use 1000, or one from 3000 to 4999.')
+        self.note_leaving()
         self.begin_close(code, reason.encode())
 
     @property

@@ -105,7 +105,7 @@ cdef class SessionCore:
     def is_open(self):
         """Whether WELCOME has been sent, no GOODBYE or ABORT since, and the client has not gone away."""
         # Requests that came before a loss are still handled, so that the state stays for these.
-        return self.state == STATE_OPEN and (self.outlet is None or self.outlet.is_connected())
+        return self.state == STATE_OPEN and not self.is_lost and (self.outlet is None or self.outlet.is_connected())
 
     @is_open.setter
     def is_open(self, bint value):
@@ -506,9 +506,18 @@ cdef class SessionCore:
         """Nothing can be sent any more."""
         self.state = STATE_ENDED
         self.abandoned = None
+        self.mark_gone()
         if self.calls is not None:
             for call in list(self.calls.values()):
                 call.caller_left()
+
+    def mark_gone(self, bint is_lost=False):
+        """The client leaves, and waits for no answers; with `is_lost` it has gone, and can't be told anything."""
+        self.is_gone = True
+        self.is_lost |= is_lost
+        if self.calls is not None:
+            for call in list(self.calls.values()):
+                call.caller_leaves()
 
     @property
     def has_peer_left(self):

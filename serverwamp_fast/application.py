@@ -128,6 +128,8 @@ class Application(DefaultRealmSettings):
     - strict_uris: whether clients' URIs are held to the specification's strict rules (WAMP BP, "URIs"); HELLO then has
       to have roles, and announce progressive calls, and no message may have more elements than the specification
       gives it
+    - cancel_calls_of_lost_clients: whether all calls of a client that leaves are cancelled; otherwise only those of
+      async generators are (WAMP BP, "Caller Leaving")
     """
 
     def __init__(
@@ -143,6 +145,7 @@ class Application(DefaultRealmSettings):
         limits: Limits | None = None,
         strict_ids: bool = False,
         strict_uris: bool = False,
+        cancel_calls_of_lost_clients: bool = False,
     ) -> None:
         from .adapters.async_base import AsyncSupport, find_unsupported_features
 
@@ -166,6 +169,7 @@ class Application(DefaultRealmSettings):
         self.limits = limits or Limits()
         self.strict_ids = strict_ids
         self.strict_uris = strict_uris
+        self.cancel_calls_of_lost_clients = cancel_calls_of_lost_clients
         self._async_support = async_support
         self._realms: dict[str | None, Realm] = {}
         self._default_realm = Realm() if allow_default_realm else None
@@ -240,6 +244,7 @@ class Application(DefaultRealmSettings):
             partial(RPCInputs, support.new_event),
             strict_uris=self.strict_uris,
             strict_ids=self.strict_ids,
+            cancels_calls=self.cancel_calls_of_lost_clients,
         )
         realm._dispatch = (key, dispatch)
         return dispatch

@@ -6,7 +6,7 @@ The native server has callbacks instead, see the core's `peers`; what its sessio
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
 from time import monotonic
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ._core.calls import Call, hold
 from ._core.dispatch import InOrder, receive
-from ._core.intakes import Intake
+from ._core.intakes import Begun, Intake
 from ._core.messages import ABORT, check
 from ._core.states import ACTIONS, STATES, action
 from .errors import ConnectionClosed, NoSuchRealmError, PeerAbortedError, WAMPMsgParseError
+from .reading import ReadAhead
 
 if TYPE_CHECKING:
     from .adapters.async_base import CancellableManager, Event
@@ -50,6 +51,12 @@ class ConnectionDriver:
         # Happens when that has been read, where an authenticator waits for it.
         self._arrival: Event | None = None
         self._count = 0
+        if self._intake is None:
+            self._reading = ReadAhead(self._support, self._read_message, None, END, app.max_message_size)
+        else:
+            self._reading = ReadAhead(
+                self._support, connection.receive_payload, self._intake.decode, None, app.max_message_size
+            )
 
     async def serve(self) -> None:
         """Serve the connection until it ends."""
@@ -126,7 +133,7 @@ class ConnectionDriver:
                     if session.has_peer_left:
                         # Calls that came before GOODBYE, and whose tasks start later, can still answer.
                         await self._support.checkpoint()
-                    await self._run_in_order(work.work)
+                    await self._run_in_order(session, work.work)
                     if session.has_peer_left and not session.is_open:
                         if session.close_timer is None:
                             return True
@@ -152,16 +159,61 @@ class ConnectionDriver:
             else:
                 session.mark_ended()
                 await self._abort(error.error_uri, str(error))
+        finally:
+            if not session.has_peer_left:
+                self._reading.cancel()
         return False
 
-    async def _run_in_order(self, work: Awaitable[None]) -> None:
+    async def _run_in_order(self, session: WAMPSession, work: Awaitable[None]) -> None:
         """Run work that the session's next message has to wait for."""
-        if not isinstance(work, Call) or not work.has_timeout:
+        if not isinstance(work, Call):
+            await self._run_reading(session, work, None)
+        elif (scope := self._support.cancellable()) is not None:
+            async with scope as cancel:
+                await self._run_reading(session, work, cancel)
+        elif work.has_timeout:
+            # In a task of its own, for its timeout to cancel.
+            async with self._support.launch_task_group() as tasks:
+                await _start(tasks, work)
+        else:
             await work
+
+    async def _run_reading(
+        self, session: WAMPSession, work: Awaitable[None], cancel: Callable[[], None] | None
+    ) -> None:
+        """Run work that `cancel` cancels. Where it takes more than one step, the client is read meanwhile."""
+        begun = Begun(work)
+        if begun.start():
             return
-        # In a task of its own, for its timeout to cancel.
-        async with self._support.launch_task_group() as tasks:
-            await _start(tasks, work)
+        try:
+            if isinstance(work, Call):
+                hold(work, cancel)
+            if not session.has_peer_left:
+                await self._read_ahead_of(session)
+        except BaseException:
+            begun.close()
+            raise
+        try:
+            await begun
+        finally:
+            self._reading.stop()
+
+    async def _read_ahead_of(self, session: WAMPSession) -> None:
+        if self._ahead is END or isinstance(self._ahead, Exception):
+            # That was noticed while the session was being opened.
+            return
+        await self._reading.start(session)
+        if self._intake is not None and not self._reading.is_idle:
+            self._intake.read_from(self._take_payload)
+
+    async def _take_payload(self) -> Any:
+        payload = await self._reading.take()
+        if self._intake is not None and self._reading.is_idle:
+            self._intake.read_from(None)
+        return payload
+
+    async def _read_message(self) -> Any:
+        return await anext(self._msgs, END)  # type: ignore[arg-type]
 
     async def _next_work(self, session: WAMPSession) -> Any:
         """Return what the next messages ask for, as receive() does, or END. None: they have been dealt with."""
@@ -190,7 +242,7 @@ class ConnectionDriver:
     async def _read(self) -> Any:
         """Return the next message that comes in, or END."""
         if self._intake is None:
-            return await anext(self._msgs, END)  # type: ignore[arg-type]
+            return await self._reading.take()
         await self._intake.fetch()
         return self._intake.take(END)
 

@@ -63,6 +63,8 @@ class RPCRequest:
     caller_authid: str | None = field(default=None, compare=False)
     caller_authrole: str | None = field(default=None, compare=False)
     _inputs: ClassVar[AsyncIterator[RPCInput] | None] = None
+    # What is being answered, where a function in place of the routes answers it.
+    _call: ClassVar[Call | None] = None
 
     @property
     def inputs(self) -> AsyncIterator[RPCInput]:
@@ -382,6 +384,9 @@ class RPCRouter(URIsRouter):
         except InvalidArgumentError as error:
             yield RPCErrorResult('wamp.error.invalid_argument', kwargs={'message': str(error)})
             return
+        if rpc_request._call is not None:
+            # To the core this generator is the procedure.
+            rpc_request._call.pass_on(isinstance(invocation, AsyncIterator))
         if not isinstance(invocation, AsyncIterator):
             result = interpret(await invocation)
             # What is returned is the end, whatever it calls itself.

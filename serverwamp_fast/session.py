@@ -352,6 +352,9 @@ class WAMPSession(SessionCore):
             await self.connection.send_msg(goodbye_msg(uri, message))
         except ConnectionClosed:
             return
+        finally:
+            # Only now, because this may be one of the calls that it cancels.
+            self.mark_gone()
         if not self.has_peer_left and self.close_timer is None and self.app is not None:
             self.close_timer = self.app.close_later(self.connection)
 

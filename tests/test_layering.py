@@ -1,6 +1,6 @@
 """The order of the modules: left may import right, never back.
 
-    adapters -> application -> driving, default_realm -> realm, handlers -> authentication -> session
+    adapters -> application -> driving, default_realm -> reading -> realm, handlers -> authentication -> session
     -> rpc, events, publishing -> routing -> protocol -> json, helpers, connection, auth -> _core -> errors,
     and other modules that import nothing
 
@@ -27,6 +27,7 @@ LAYERS = [
     {'application'},
     # Parts of the application: what drives its sessions, and its default realm's settings.
     {'driving', 'default_realm'},
+    {'reading'},
     {'realm', 'handlers'},
     {'authentication'},
     {'session'},

@@ -34,17 +34,24 @@ cdef class Call(Steps):
     cdef object cancel          # cancels the task, or None where nobody can
     cdef object stop_timer      # prevents the timeout
     cdef double timeout         # seconds, 0 for none
+    cdef double reported_at     # when the last progress report left; 0 for none since the timer was set
     cdef CallStage stage
     cdef bint is_listed         # in the session's table of running calls
     cdef bint is_killed         # the caller waits for the end of the cancelled task
     cdef bint has_all_inputs
     cdef bint waits_for_room    # has not begun, because the client doesn't read
+    cdef bint is_stream         # an async generator answers
+    cdef bint is_passed_on      # to the router, which has said whether one does
+    cdef bint begins_late       # the client was leaving before the call's first step
+    cdef bint is_stopped        # its task has been cancelled
 
     cdef int read_options(self) except -1
     cdef int open_inputs(self, object open_inputs) except -1
     cdef int enlist(self) except -1
     cdef int delist(self) except -1
     cdef int hold(self, object cancel) except -1
+    cdef int abandon(self) except -1
+    cdef int stop(self) except -1
     cdef object end_early(self, object uri, bint kills)
     cdef object shielded(self, object awaitable)
     cdef object hand_over(self)

@@ -64,13 +64,25 @@ class Call(Steps):
         """Whether the caller set a timeout (WAMP AP, "Call Timeouts")."""
 
     def expire(self) -> Awaitable[None]:
-        """Return an awaitable that ends the call because of its timeout."""
+        """Return an awaitable that ends the call because of its timeout.
+
+        Where a progress report has left in time, it ends nothing: the time is counted from the last report.
+        """
 
     def caller_left(self) -> None:
         """Say that the session is over."""
 
     def caller_leaves(self) -> None:
-        """Say that the caller sends nothing more, but that not all it sent has been looked at."""
+        """Say that the caller sends nothing more and waits for no answer, but that not all it sent has been looked at.
+
+        Cancels the procedure if it is an async generator, or if the application wants that for all.
+        """
+
+    def note_procedure(self, is_stream: bool) -> None:
+        """Say whether an async generator answers the call. Of no effect after pass_on()."""
+
+    def pass_on(self, is_stream: bool) -> None:
+        """Say that the router answers the call, and whether by an async generator."""
 
     def drops(self, is_final: bool) -> bool:
         """Whether a RESULT or ERROR that is sent for this call by other means must not leave."""

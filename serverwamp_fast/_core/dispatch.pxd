@@ -10,6 +10,7 @@ cdef class Dispatch:
     cdef bint synchronize
     cdef bint strict_uris
     cdef bint strict_ids
+    cdef readonly bint cancels_calls
     cdef readonly object support
     cdef object open_inputs
 

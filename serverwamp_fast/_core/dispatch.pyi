@@ -24,6 +24,7 @@ class Dispatch:
     - strict_uris: whether URIs are held to the strict rules, messages to their number of elements, and callers to the
       features that they announced
     - strict_ids: whether request ids have to be in sequence
+    - cancels_calls: whether all calls are cancelled when their client leaves, and not only async generators
     """
 
     def __init__(
@@ -37,7 +38,10 @@ class Dispatch:
         *,
         strict_uris: bool = False,
         strict_ids: bool = False,
+        cancels_calls: bool = False,
     ) -> None: ...
+    @property
+    def cancels_calls(self) -> bool: ...
     @property
     def support(self) -> Any: ...
 

@@ -4,12 +4,17 @@ from .steps cimport Steps
 
 cdef class Intake:
     cdef object connection
-    cdef object receive_payload     # the connection's
+    cdef object receive_payload     # the connection's, or what stands in its place for a while
     cdef Codec codec                # the connection's, once its first payload has been read
     cdef list messages              # of the last payload, those that have not been taken in reversed order
     cdef readonly bint is_over
 
     cdef int accept(self, object payload) except -1
+
+cdef class Begun(Steps):
+    cdef object work
+    cdef object waited_for          # what the first step yielded to the loop, which has not been told yet
+    cdef bint is_held
 
 cdef class Fetching(Steps):
     cdef Intake intake

@@ -14,6 +14,10 @@ class Intake:
     @property
     def is_over(self) -> bool:
         """Whether the connection has no more payloads, and all messages have been taken."""
+    def read_from(self, source: Callable[[], Any] | None) -> None:
+        """Take payloads by awaiting source() from now on, or again from the connection itself."""
+    def decode(self, payload: bytes | str) -> list[Any]:
+        """Return the messages in a payload, without taking them. Raises WAMPMsgParseError."""
     def fetch(self) -> Fetching:
         """Return an awaitable that ends when there is a message to take(), or when no more will come.
 
@@ -32,6 +36,16 @@ class Intake:
         `starter` is what AsyncTaskGroup.eager_starter() returned; without it, calls too are left to the driver.
         `budget` is how many messages are handled at most, 1 or more. Awaiting it raises what receive() of the core's
         dispatch raises, beside what fetch() does.
+        """
+
+class Begun(Steps):
+    """Work, an awaitable, that is begun before it is awaited."""
+
+    def __new__(cls, work: Any) -> Self: ...
+    def start(self) -> bool:
+        """Run the first step; return whether that was all. Otherwise the rest has to be awaited, in the same task.
+
+        Raises what the work raises.
         """
 
 @final

@@ -15,7 +15,7 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef bint is_over(self) noexcept
     cdef bint give_up_opening(self) except -1
     cdef bint is_abort_of_opening(self, object item) except -1
-    cdef int make_room(self) except -1
+    cdef int note_leaving(self) except -1
     cdef int take(self, object item, size_t size) except -1
     cdef int handle(self, object item) except -1
     cdef int handle_hello(self, object message) except -1

@@ -37,6 +37,8 @@ cdef class SessionCore:
     cdef unsigned char peer_left
     cdef unsigned char is_set_aside     # the application has said `is_open = False`
     cdef unsigned char is_posting       # whether a task sends what is in the outbox
+    cdef unsigned char is_gone          # the client leaves: nobody waits for answers
+    cdef unsigned char is_lost          # it was noticed that the connection has ended, which an outlet knows itself
     cdef unsigned char watches_answers  # calls are answered by functions of the application
 
     cdef TopicTable topic_table(self)

@@ -144,6 +144,12 @@ class SessionCore:
     def mark_ended(self) -> None:
         """Nothing can be sent any more."""
 
+    def mark_gone(self, is_lost: bool = False) -> None:
+        """The client leaves, and waits for no answers (WAMP BP, "Caller Leaving"): cancel the calls that end with that.
+
+        With `is_lost` the connection has ended, so that the session is open no more.
+        """
+
     def mark_welcomed(self) -> bool:
         """WELCOME is about to be sent; return whether it had been before."""
 

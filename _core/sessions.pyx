@@ -287,7 +287,7 @@ cdef class SessionCore:
     cdef object emit_behind_events(self, object item):
         """Send a message, or a payload (bytes), when what is in the outbox has been sent; see emit()."""
         cdef Answer answer
-        # A session that was made for a test has no Dispatch.
+        # A session that was made for a test has no Dispatch, and not every support has events to wait for.
         support = None if self.dispatch is None else self.dispatch.support
         event = None if support is None else support.new_event()
         if event is None:

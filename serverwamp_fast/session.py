@@ -56,8 +56,8 @@ ROLES: dict[str, Any] = {
 # What needs messages to be read while a call runs, which applications that synchronize requests don't do.
 UNSYNCHRONIZED_FEATURES = frozenset(('call_canceling', 'progressive_call_invocations'))
 NO_MORE_EVENTS = object()
-# Turns of the loop between SUBSCRIBED and the events behind it. One writes them apart. With four, a client of Go had more of
-# them on the native server than with serverwamp on aiohttp, idle or busy; eight brought no more.
+# Turns of the loop between SUBSCRIBED and the events behind it. With four, a client of Go had more
+# of them on the native server than with serverwamp on aiohttp, in the same run; eight hardly brought more.
 SEPARATE_TURNS = 4
 
 

@@ -14,7 +14,7 @@ from cpython.contextvars cimport PyContext_Copy
 from .codec_base cimport Codec, as_arguments, as_keywords
 from .deliveries cimport Deliveries, Delivery, InTurn, new_payload_delivery
 from .ids cimport next_global_id
-from .messages cimport CALL, ERROR, EVENT, RESULT
+from .messages cimport CALL, ERROR, EVENT, PUBLISHED, RESULT, SUBSCRIBED
 from .outlets cimport Outlet
 from .states cimport (
     STATE_CLOSING, STATE_ENDED, STATE_OPEN, STATE_OPENING,
@@ -54,6 +54,11 @@ cdef str plain_text(object text):
 cdef inline object subscription_key(object topic, object match):
     """Return the key of a session's subscription; for exact ones, which nearly all are, that's the topic."""
     return topic if match == 'exact' else (topic, match)
+
+
+# Messages that stay behind the events that were published before them. UNSUBSCRIBED is none of them: what waits for its
+# subscription is dropped.
+cdef tuple ANSWERS = (RESULT, ERROR, PUBLISHED, SUBSCRIBED)
 
 
 cdef class SessionCore:
@@ -281,6 +286,14 @@ cdef class SessionCore:
             self.refuse_sending()
         if self.watches_answers and self.is_dropped(message):
             return None
+        if self.outbox is not None and message and message[0] in ANSWERS:
+            if self.outlet is None and self.takes_payloads():
+                return self.emit_behind_events((<Codec?> self.connection.codec).encode_message(message))
+            return self.emit_behind_events(message)
+        return self.emit_now(message)
+
+    cdef object emit_now(self, object message):
+        """Send one message, whatever waits in the outbox; see emit()."""
         if self.outlet is None:
             if self.takes_payloads():
                 return self.deliver((<Codec?> self.connection.codec).encode_message(message))
@@ -288,6 +301,20 @@ cdef class SessionCore:
             return None if awaitable is None else Delivery(self.deliveries, awaitable)
         self.outlet.put_payload(self.outlet.codec.encode_message(message))
         return None
+
+    cdef object emit_behind_events(self, object item):
+        """Send a message, or a payload (bytes), when what is in the outbox has been sent; see emit()."""
+        cdef Answer answer
+        # A session that was made for a test has no Dispatch, and not every support has events to wait for.
+        support = None if self.dispatch is None else self.dispatch.support
+        event = None if support is None else support.new_event()
+        if event is None:
+            return self.deliver(<bytes> item) if type(item) is bytes else self.emit_now(item)
+        answer = Answer.__new__(Answer)
+        answer.session = self
+        answer.item = item
+        answer.turn = event
+        return answer
 
     cdef bint takes_payloads(self) except -1:
         """Return whether the connection, which is no Outlet, moves payloads past its methods for messages."""
@@ -328,7 +355,8 @@ cdef class SessionCore:
         if self.state >= STATE_CLOSING:
             self.refuse_sending()
         if self.outlet is None:
-            return self.deliver((<Codec?> self.connection.codec).encode_result(request_id, progress, args, kwargs))
+            payload = (<Codec?> self.connection.codec).encode_result(request_id, progress, args, kwargs)
+            return self.deliver(payload) if self.outbox is None else self.emit_behind_events(payload)
         self.outlet.put_payload(self.outlet.codec.encode_result(request_id, progress, args, kwargs))
         # Of progress there may be any amount; of results, one for each call that was read.
         return self.outlet.wait_drained() if progress else None
@@ -438,7 +466,10 @@ cdef class SessionCore:
     # Events on their way to a connection that is not an Outlet: nobody who publishes waits for it.
 
     cdef bint post(self, Subscription subscription, object event) except -1:
-        """Put an event, a payload or a message, behind those that wait; return whether they need to be sent."""
+        """Put an event, a payload or a message, behind those that wait; return whether they need to be sent.
+
+        Without a subscription it is an Answer, whose turn comes behind them.
+        """
         if self.outbox is None:
             self.outbox = deque()
         self.outbox.append((subscription, event))
@@ -457,6 +488,9 @@ cdef class SessionCore:
         while self.outbox and self.state < STATE_CLOSING:
             entry = <tuple> self.outbox.popleft()
             subscription = <Subscription> entry[0]
+            if subscription is None:
+                (<Answer?> entry[1]).take_turn()
+                continue
             # Nothing may come for a subscription after UNSUBSCRIBED.
             if subscription.place != NO_PLACE:
                 return entry[1]
@@ -470,6 +504,10 @@ cdef class SessionCore:
         if outbox is self.outbox:
             self.outbox = self.outbox if keeps else None
             self.is_posting = False
+            for subscription, item in outbox or ():
+                if subscription is None:
+                    # Nobody would tell it any more that its turn has come.
+                    (<Answer?> item).take_turn()
 
     def hold_events(self, number, messages):
         """Hold messages for a subscription, to be sent behind SUBSCRIBED and before all newer events."""
@@ -485,6 +523,16 @@ cdef class SessionCore:
         events = subscription.held
         subscription.held = [] if events else None
         return events
+
+    def holds_events(self, number):
+        """Return whether events are held for a subscription."""
+        cdef Subscription subscription = self.find_subscription(number)
+        return subscription is not None and bool(subscription.held)
+
+    def flush_output(self):
+        """Write what was sent up to now, so that it is not in one write with what follows."""
+        if self.outlet is not None:
+            self.outlet.flush_output()
 
     # Opening and closing; the coroutines that send the messages are the public class's.
 
@@ -560,6 +608,53 @@ cdef class Sending(Steps):
                 return awaitable
             return self.session.outlet.wait_drained()
         return self.session.emit_event(self.topic, self.args, self.kwargs, self.trust_level)
+
+
+cdef class Answer(Steps):
+    """An answer behind the events in its session's outbox: they are sent first, as the native server does it.
+
+    It waits for its own client only. The outbox is emptied, in order, by one task, and whoever ends that says so.
+    """
+
+    cdef object begin(self):
+        if self.session is None:
+            raise TypeError('An answer is made by the session that it is sent in.')
+        # The client doesn't get to ask for more and more, as it wouldn't if the answer were being sent.
+        self.count(1)
+        return self.session.empty_outbox() if self.session.post(None, self) else self.turn.wait()
+
+    cdef object returned(self, object value):
+        if self.item is None:
+            return None
+        if not self.is_next:
+            return self.turn.wait()
+        item = self.item
+        self.item = None
+        self.count(-1)
+        if self.session.state >= STATE_CLOSING:
+            self.session.refuse_sending()
+        return self.session.deliver(<bytes> item) if type(item) is bytes else self.session.emit_now(item)
+
+    cdef object raised(self, object error):
+        if self.item is not None:
+            self.item = None
+            self.count(-1)
+        raise error
+
+    cdef int count(self, int step) except -1:
+        if self.session.deliveries is None:
+            # An Outlet has a measure of its own.
+            return 0
+        if step > 0:
+            self.session.deliveries.count += 1
+            return 0
+        return self.session.deliveries.end_one(0)
+
+    cdef int take_turn(self) except -1:
+        """What was posted before has been sent, or never will be."""
+        self.is_next = True
+        self.turn.set()
+        return 0
 
 
 cdef Sending new_sending(SessionCore session, object topic, object args, object kwargs, object trust_level):

@@ -57,6 +57,9 @@ ROLES: dict[str, Any] = {
 # What needs messages to be read while a call runs, which applications that synchronize requests don't do.
 UNSYNCHRONIZED_FEATURES = frozenset(('call_canceling', 'progressive_call_invocations'))
 NO_MORE_EVENTS = object()
+# Turns of the loop between SUBSCRIBED and the events behind it. With four, a client of Go had more
+# of them on the native server than with serverwamp on aiohttp, in the same run; eight hardly brought more.
+SEPARATE_TURNS = 4
 
 
 class AbstractAsyncQueue(ABC):
@@ -258,8 +261,14 @@ class WAMPSession(SessionCore):
         self.unsubscribe(sub_id)
 
     async def mark_subscribed(self, request: Any, subscription_id: int) -> None:
-        """Send SUBSCRIBED, and then the events that were held for it."""
+        """Send SUBSCRIBED, and then the events that were held for it, in a later turn of the loop.
+
+        Clients of several libraries lose an event that they read together with SUBSCRIBED: they enter the
+        subscription where the answer is taken up, which is after the next message has been looked at.
+        """
         await self.send_raw(subscribed_response_msg(request, subscription_id))
+        if self.holds_events(subscription_id):
+            await self._separate_output()
         while events := self.take_held_events(subscription_id):
             for event in events:
                 try:
@@ -267,6 +276,14 @@ class WAMPSession(SessionCore):
                 except SerializationError as error:
                     # Who sent it has gone on; the other events are none the worse for it.
                     logger.error('An event that was held for session %s could not be sent: %s', self.id, error)
+
+    async def _separate_output(self) -> None:
+        """Let some turns of the loop pass, so that what was sent is not read together with what follows."""
+        self.flush_output()
+        support = getattr(self.app, '_async_support', None)
+        if support is not None:
+            for _ in range(SEPARATE_TURNS):
+                await support.checkpoint()
 
     async def mark_unsubscribed(self, request: Any) -> None:
         """Send UNSUBSCRIBED."""

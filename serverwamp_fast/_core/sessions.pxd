@@ -22,7 +22,7 @@ cdef class SessionCore:
     cdef dict data                      # item data
     cdef Subscription sole_subscription  # while there is only one, which spares most sessions the dict
     cdef dict subscriptions             # topic or (pattern, match) -> Subscription, and id -> Subscription
-    cdef object outbox                  # a deque of (Subscription, event) that wait to be sent, or None
+    cdef object outbox                  # a deque of (Subscription, event) or (None, Answer) that wait, or None
     cdef Outlet outlet                  # the connection, if it takes payloads at once
     cdef RequestSequence sequence       # of request ids, where the application is strict about them
     cdef dict calls                     # request id -> Call, of those that run on after their first step
@@ -49,6 +49,8 @@ cdef class SessionCore:
     cdef Subscription drop_subscription(self, object number)
     cdef object call_later(self, double delay, object callback)
     cdef object emit(self, object message)
+    cdef object emit_now(self, object message)
+    cdef object emit_behind_events(self, object item)
     cdef bint takes_payloads(self) except -1
     cdef object deliver(self, bytes payload)
     cdef bint is_dropped(self, object message) except -1
@@ -65,6 +67,15 @@ cdef class SessionCore:
     )
     cdef object wait_for_room(self)
     cdef bint post(self, Subscription subscription, object event) except -1
+
+cdef class Answer(Steps):
+    cdef SessionCore session
+    cdef object item                    # the message, or its payload; None once it is being sent
+    cdef object turn                    # an event of the async library, which happens when it is the answer's turn
+    cdef bint is_next                   # whether it has happened
+
+    cdef int count(self, int step) except -1
+    cdef int take_turn(self) except -1
 
 cdef class Sending(Steps):
     cdef SessionCore session

@@ -135,6 +135,14 @@ class SessionCore:
     def take_held_events(self, number: int) -> Sequence[Any]:
         """Return the events held for a subscription so far; if there are none, none are held from now on."""
 
+    def holds_events(self, number: int) -> bool:
+        """Return whether events are held for a subscription."""
+
+    def flush_output(self) -> None:
+        """Write what was sent up to now, so that it is not in one write with what follows. On connections that are
+        not the native server's each message is written by itself.
+        """
+
     def mark_open(self) -> None:
         """WELCOME is out."""
 
@@ -168,6 +176,11 @@ class SessionCore:
     @property
     def was_welcomed(self) -> bool:
         """Whether WELCOME has been sent, or is being sent."""
+
+
+class Answer(Steps):
+    """An answer that is sent behind the events in its session's outbox. Made on its own, it sends nothing."""
+
 
 class Sending(Steps):
     """What send_event() and send_raw() return: awaiting it sends. Made on its own, it sends nothing."""

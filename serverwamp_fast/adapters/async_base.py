@@ -141,7 +141,8 @@ class AsyncSupport(ABC):
 
         Without an override there is none, and the application goes on reading from clients that
         don't read what it sends to them; WELCOME doesn't announce `progressive_call_invocations`
-        then, whose inputs handlers wait for.
+        then, whose inputs handlers wait for. The answer of a call may leave before events that were
+        published earlier, while the client doesn't read them.
         """
         return None
 

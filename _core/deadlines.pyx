@@ -8,6 +8,7 @@ import logging
 from collections import deque
 
 from .outlets cimport Outlet
+from serverwamp_fast.clients import client_name
 
 logger = logging.getLogger('serverwamp_fast.transport')
 
@@ -81,7 +82,7 @@ cdef class DeadlineQueue:
                 try:
                     connection.time_is_up()
                 except Exception:
-                    logger.exception('The end of a connection\'s time was not handled.')
+                    logger.exception('The end of the time of %s was not handled.', client_name(connection))
         finally:
             if self.deadlines and self.timer is None:
                 self.timer = self.loop.call_later((<Deadline> self.deadlines[0]).when - now, self.expire)

@@ -34,6 +34,7 @@ from .authentication import (
     TicketAuthenticator,
     name_of,
 )
+from .clients import session_name
 from .events import TOPIC_ROUTES, SubscriptionHandler, TopicsRouter
 from .protocol import AuthenticationFailure
 from .publishing import AllowRule, Broker
@@ -349,14 +350,12 @@ class Realm:
                 await session.mark_authenticated(who)
                 return
         if not self._authentication_methods:
-            await session.abort('wamp.error.authentication_failed', REFUSAL)
+            await self._refuse(session, 'wamp.error.authentication_failed', REFUSAL, 'the transport authenticators')
             return
         name = next((name for name in session.auth_methods if name in self._authentication_methods), None)
         if name is None:
-            await session.abort(
-                'wamp.error.no_matching_auth_method',
-                f'This realm wants one of {", ".join(self._authentication_methods)} in authmethods.',
-            )
+            wanted = f'This realm wants one of {", ".join(self._authentication_methods)} in authmethods.'
+            await self._refuse(session, 'wamp.error.no_matching_auth_method', wanted, 'its choice of methods')
             return
         await self._authenticate_by(name, session)
 
@@ -371,6 +370,15 @@ class Realm:
             session.auth_method = session.auth_method or name
             await session.mark_authenticated(who)
             return
-        # The same for a user that doesn't exist and for a wrong secret. Both are text of the client's.
-        logger.info('Session %s of %.500r was refused by %s.', session.id, session.auth_id, name)
-        await session.abort('wamp.error.authentication_failed', reason or REFUSAL)
+        # The same for a user that doesn't exist and for a wrong secret.
+        await self._refuse(session, 'wamp.error.authentication_failed', reason or REFUSAL, name)
+
+    async def _refuse(self, session: WAMPSession, uri: str, reason: str, refused_by: str) -> None:
+        """Let the client not in, with ABORT and one line in the log."""
+        # An authenticator that raised ConnectionClosed, or aborted by itself, has decided already.
+        if not (session.has_ended or session.is_closing):
+            # The authid is a claim of the client's, and text of any length.
+            logger.info(
+                'Refused %s by %s, authid %.500r: %.500r', session_name(session), refused_by, session.auth_id, reason
+            )
+        await session.abort(uri, reason)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ._core.calls import Call, CallRules
 from ._core.plans import CallPlan
 from ._core.routes import RouteTable
+from .clients import shorten
 from .errors import (
     ConnectionClosed,
     InvalidArgumentError,
@@ -189,6 +190,12 @@ class RPCErrorResult:
 
 RPCError = RPCErrorResult
 
+
+def explained_error(uri: str, sentence: str) -> RPCErrorResult:
+    """Return an error of the server's own, with its sentence in both places where clients look for one."""
+    return RPCErrorResult(uri, (sentence,), {'message': sentence})
+
+
 RPCHandler = Callable[
     [RPCRequest], Awaitable[RPCResult | RPCErrorResult] | AsyncIterator[RPCProgressReport | RPCResult | RPCErrorResult]
 ]
@@ -273,8 +280,13 @@ async def stream_results(call: Call, results: AsyncIterator[Any]) -> RPCErrorRes
             except ConnectionClosed:
                 # The answer will meet the same, and nobody reads it.
                 return RPCErrorResult()
-        logger.error('Call handler for procedure %s ended without a result.', call.procedure_uri)
-        return RPCErrorResult()
+        logger.error(
+            'Call handler for procedure %.500s, called by %s, ended without a result.', call.procedure_uri, call.caller
+        )
+        uri = shorten(call.procedure_uri)
+        return explained_error(
+            'wamp.error.runtime_error', f'Procedure {uri} ended without a result. The log of the server says so too.'
+        )
     finally:
         # The handler cleans up now, also when it yielded past its result or the client has left, not when the
         # garbage collector finds it.
@@ -283,7 +295,9 @@ async def stream_results(call: Call, results: AsyncIterator[Any]) -> RPCErrorRes
         except Exception:
             if not answered:
                 raise
-            logger.exception('Exception from the cleanup of procedure %s', call.procedure_uri)
+            logger.exception(
+                'Exception from the cleanup of procedure %.500s, called by %s', call.procedure_uri, call.caller
+            )
 
 
 async def sent(on_its_way: Awaitable[None] | None) -> None:
@@ -352,7 +366,7 @@ class RPCRouter(URIsRouter):
             plan: CallPlan = self.table.resolve(exact_str(uri))
         except NoSuchRouteError:
             # The text is the caller's, and the same that the core sends.
-            raise NoSuchRouteError(f'There is no procedure {uri}.') from None
+            raise NoSuchRouteError(f'There is no procedure {shorten(uri)}.') from None
         return plan
 
     @property
@@ -380,7 +394,7 @@ class RPCRouter(URIsRouter):
                 rpc_request.session, rpc_request, rpc_request.args, kwargs, self.default_arg_factories
             )
         except InvalidArgumentError as error:
-            yield RPCErrorResult('wamp.error.invalid_argument', kwargs={'message': str(error)})
+            yield explained_error('wamp.error.invalid_argument', str(error))
             return
         if not isinstance(invocation, AsyncIterator):
             result = interpret(await invocation)

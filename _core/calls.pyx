@@ -10,6 +10,7 @@ progressive call and its timeout find it. Who drives the session says by `hold()
 
 import logging
 from collections.abc import AsyncIterator
+from types import GeneratorType
 
 from .messages cimport CALL
 from .plans cimport CallPlan
@@ -19,6 +20,7 @@ from .states cimport STATE_CLOSING, STATE_ENDED
 from .steps cimport STEPS_DONE, STEPS_NEW, Steps
 from serverwamp_fast.clients import log_refusal, session_name, shorten
 from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
+from serverwamp_fast.mistakes import name_function
 
 cdef extern from "Python.h":
     bint PyCoro_CheckExact(object candidate) noexcept
@@ -89,7 +91,7 @@ cdef class Call(Steps):
                 self.delist()
 
     cdef object begin(self):
-        cdef CallPlan plan
+        cdef CallPlan plan = None
         demand_session(self)
         if self.thrown_early is not None:
             return self.raised(self.thrown_early)
@@ -121,9 +123,12 @@ cdef class Call(Steps):
             return invocation
         if isinstance(invocation, AsyncIterator):
             return self.rules.stream(self, invocation)
-        if invocation is None:
-            # To Steps, None says that all is done; here it says that the procedure is a plain function.
-            return self.raised(TypeError("object NoneType can't be used in 'await' expression"))
+        if not hasattr(type(invocation), '__await__') and not isinstance(invocation, GeneratorType):
+            # As a rule the procedure is a plain function. To Steps, None would say that all is done.
+            function = name_function(self.rules.handler if plan is None else plan.procedure)
+            return self.raised(TypeError(
+                f"object {type(invocation).__name__} can't be used in 'await' expression: {function} returned it. "
+                'Write async def.'))
         return invocation
 
     cdef object hand_over(self):

@@ -55,6 +55,9 @@ def _find_address(connection: Any) -> Any:
 def shorten(text: Any) -> str:
     """Return a client's text as an answer repeats it, cut where it is long."""
     text = str(text)
+    if not text.isascii():
+        # What has no form in UTF-8 could not be sent.
+        text = text.encode('utf-8', 'backslashreplace').decode()
     return text if len(text) <= QUOTED else f'{text[:QUOTED]}...'
 
 

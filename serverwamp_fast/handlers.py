@@ -145,7 +145,7 @@ async def _enter_subscription(
     else:
         session.set_subscription_exit(sub_id, handler)
         return None
-    refusal = await session.realm.broker.find_subscribe_refusal(session, topic, match)
+    refusal: tuple[str, str] | None = await session.realm.broker.find_subscribe_refusal(session, topic, match)
     if (
         refusal is not None
         and not only_knows_topics

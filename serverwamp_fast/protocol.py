@@ -445,7 +445,7 @@ def subscribe_error_response_msg(
     """Return [ERROR, SUBSCRIBE, SUBSCRIBE.Request|id, Details|dict, Error|uri] (WAMP BP, "Subscribe ERROR"), and with a
     `message` also its payload, [message], {'message': message}.
     """
-    header = WAMPMsgType.ERROR, WAMPMsgType.SUBSCRIBE, request.request_id, {}, error_uri
+    header: Message = WAMPMsgType.ERROR, WAMPMsgType.SUBSCRIBE, request.request_id, {}, error_uri
     return _explain(header, message)
 
 
@@ -455,7 +455,7 @@ def unsubscribe_error_response_msg(
     """Return [ERROR, UNSUBSCRIBE, UNSUBSCRIBE.Request|id, Details|dict, Error|uri] (WAMP BP, "Unsubscribe ERROR"), and
     with a `message` also its payload, [message], {'message': message}.
     """
-    header = WAMPMsgType.ERROR, WAMPMsgType.UNSUBSCRIBE, request.request_id, {}, error_uri
+    header: Message = WAMPMsgType.ERROR, WAMPMsgType.UNSUBSCRIBE, request.request_id, {}, error_uri
     return _explain(header, message)
 
 

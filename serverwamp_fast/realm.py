@@ -36,6 +36,7 @@ from .authentication import (
 )
 from .clients import session_name
 from .events import TOPIC_ROUTES, SubscriptionHandler, TopicsRouter
+from .mistakes import require_generator, warn_of_plain
 from .protocol import AuthenticationFailure
 from .publishing import AllowRule, Broker
 from .routing import bind_handler, register, require_function
@@ -117,6 +118,7 @@ class Realm:
     def set_subscription_handler(self, handler: SubscriptionHandler) -> None:
         """Handle all subscriptions with one asynchronous generator function instead of the routes."""
         require_function(handler, 'set_subscription_handler()')
+        require_generator(handler)
         self.handle_subscription = handler
 
     # Publishing
@@ -240,6 +242,7 @@ class Realm:
         session.abort().
         """
         require_function(handler, 'set_authentication_handler()')
+        warn_of_plain(handler, 'authentication handler')
         self.authenticate_session = handler
 
     def add_transport_authenticator(self, transport_authenticator: TransportAuthenticator) -> None:
@@ -249,6 +252,7 @@ class Realm:
         authenticator, and in the end to the methods that follow.
         """
         require_function(transport_authenticator, 'add_transport_authenticator()')
+        warn_of_plain(transport_authenticator, 'transport authenticator')
         if transport_authenticator not in self._transport_authenticators:
             self._transport_authenticators.append(transport_authenticator)
 
@@ -260,6 +264,7 @@ class Realm:
         AuthenticatedAs, something false if it is the wrong ticket.
         """
         require_function(authenticator, 'set_ticket_authenticator()')
+        warn_of_plain(authenticator, 'ticket authenticator')
         self._authentication_methods['ticket'] = Ticket(authenticator)
 
     def set_cra_handlers(
@@ -282,6 +287,8 @@ class Realm:
         """
         require_function(requirement_provider, 'set_cra_handlers()')
         require_function(identity_provider, 'set_cra_handlers()')
+        warn_of_plain(requirement_provider, 'requirement provider')
+        warn_of_plain(identity_provider, 'identity provider')
         self._authentication_methods['wampcra'] = CRA(requirement_provider, identity_provider, mock)
 
     def set_cryptosign_authenticator(self, authenticator: CryptosignAuthenticator) -> None:
@@ -294,6 +301,7 @@ class Realm:
         """
         require_cryptography()
         require_function(authenticator, 'set_cryptosign_authenticator()')
+        warn_of_plain(authenticator, 'cryptosign authenticator')
         self._authentication_methods['cryptosign'] = Cryptosign(authenticator)
 
     def set_scram_handlers(
@@ -315,6 +323,8 @@ class Realm:
         """
         require_function(credential_provider, 'set_scram_handlers()')
         require_function(identity_provider, 'set_scram_handlers()')
+        warn_of_plain(credential_provider, 'credential provider')
+        warn_of_plain(identity_provider, 'identity provider')
         method = SCRAM(credential_provider, identity_provider, mock)
         self._authentication_methods.update(dict.fromkeys(SCRAM.NAMES, method))
 

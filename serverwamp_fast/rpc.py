@@ -28,6 +28,7 @@ from .errors import (
     WAMPNoSuchProcedureError,
 )
 from .helpers import camel_to_snake
+from .mistakes import warn_of_plain
 from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, exact_str
 
 if TYPE_CHECKING:
@@ -343,6 +344,12 @@ def rules_for(handler: RPCHandler) -> CallRules:
 class RPCRouter(URIsRouter):
     """Routes calls to procedures."""
 
+    kind = 'procedure'
+
+    def check_handler(self, handler: Handler) -> None:
+        """Warn of a plain function."""
+        warn_of_plain(handler, 'procedure')
+
     @property
     def call_rules(self) -> CallRules:
         """How the core answers calls by these routes, as handle_rpc_call() does."""
@@ -417,15 +424,21 @@ class RPCRouter(URIsRouter):
 class RPCRouteDef(Route):
     """A procedure by its URI."""
 
+    kind = 'procedure'
+
 
 @dataclass(frozen=True)
 class RPCPrefixRouteDef(PrefixRoute):
     """A procedure by a prefix of its URIs."""
 
+    kind = 'procedure'
+
 
 @dataclass(frozen=True)
 class RPCRegexRouteDef(RegexRoute):
     """A procedure by a regular expression for its URIs."""
+
+    kind = 'procedure'
 
 
 def route(uri: str, handler: Handler, **kwargs: Any) -> RPCRouteDef:
@@ -436,6 +449,7 @@ def route(uri: str, handler: Handler, **kwargs: Any) -> RPCRouteDef:
 class RPCRouteSet(RouteSet):
     """A table of procedures; its methods decorate them."""
 
+    kind = 'procedure'
     exact: ClassVar[type[Route]] = RPCRouteDef
     prefix: ClassVar[type[PrefixRoute]] = RPCPrefixRouteDef
     regex: ClassVar[type[RegexRoute]] = RPCRegexRouteDef

@@ -35,7 +35,7 @@ LAYERS = [
     {'protocol'},
     {'json', 'helpers', 'connection', 'auth'},
     {'_core'},
-    {'errors', 'clients', 'alias', '__about__'},
+    {'errors', 'clients', 'mistakes', 'alias', '__about__'},
 ]
 # The application makes adapters for libraries that need not be installed, so it loads them when
 # they are asked for.

@@ -11,6 +11,7 @@ from .retained cimport RetainedEvents
 from .sessions cimport SessionCore
 from .topics cimport Subscription, TopicTable
 from .uris cimport is_reserved_uri
+from serverwamp_fast.clients import log_refusal, session_name, shorten
 
 logger = logging.getLogger('serverwamp_fast.broker')
 
@@ -18,8 +19,8 @@ logger = logging.getLogger('serverwamp_fast.broker')
 cdef class BrokerCore:
     """What the core knows of a broker. A subclass has these methods:
 
-    - find_publish_refusal(session, message) -> the URI of an error, None if it may be published, or an awaitable of
-      either
+    - find_publish_refusal(session, message) -> (the URI of an error, a sentence), None if it may be published, or an
+      awaitable of either
     - decide_later(session, message, awaitable) -> a coroutine that goes on with decide()
     - finish(sessions, publisher, answer) -> a coroutine that empties the sessions' outboxes, and then gives the answer
       to acknowledge() if it is not None
@@ -38,13 +39,15 @@ cdef class BrokerCore:
     cdef object receive(self, SessionCore session, object message):
         """Handle a PUBLISH that was checked: return None, or an awaitable that has to end before the next message."""
         if is_reserved_uri(message[3]):
-            return self.refuse(session, message, 'wamp.error.invalid_uri')
+            return self.refuse(session, message, (
+                'wamp.error.invalid_uri',
+                f'{shorten(message[3])} can not be published to: topics that begin with wamp. are reserved.'))
         refusal = self.find_publish_refusal(session, message)
-        if refusal is not None and not isinstance(refusal, str):
+        if refusal is not None and not isinstance(refusal, tuple):
             return self.decide_later(session, message, refusal)
         return self.go_on(session, message, refusal)
 
-    cdef object go_on(self, SessionCore session, object message, str refusal):
+    cdef object go_on(self, SessionCore session, object message, tuple refusal):
         """Publish, or refuse to; see receive()."""
         cdef object options = message[2], answer = None
         cdef Publication publication
@@ -54,7 +57,9 @@ cdef class BrokerCore:
             return self.refuse(session, message, refusal)
         if options.get('disclose_me') is True:
             if not self.discloses_publishers:
-                return self.refuse(session, message, 'wamp.error.option_disallowed.disclose_me')
+                return self.refuse(session, message, (
+                    'wamp.error.option_disallowed.disclose_me',
+                    'This realm discloses no publishers, because allow_publisher_disclosure() has not been called.'))
             authid, authrole = session.announced_identity()
             details = {'publisher': session.id, 'publisher_authid': authid, 'publisher_authrole': authrole}
         topic = message[3]
@@ -68,7 +73,8 @@ cdef class BrokerCore:
         )
         waiting = self.deliver(publication, options.get('retain') is True)
         if publication.failure is not None:
-            logger.warning('An event for %.500r did not reach everybody: %.500s', topic, publication.failure)
+            logger.warning('An event for %.500r, published by %s, did not reach everybody: %.500s',
+                           topic, session_name(session), publication.failure)
         if options.get('acknowledge') is True:
             answer = (PUBLISHED, message[1], publication.number)
         if waiting:
@@ -76,18 +82,21 @@ cdef class BrokerCore:
             return self.finish(waiting, session, answer)
         return None if answer is None else session.emit_through(answer)
 
-    cdef object refuse(self, SessionCore session, object message, str error_uri):
+    cdef object refuse(self, SessionCore session, object message, tuple refusal):
         """Answer with ERROR, if the client waits for an answer (WAMP BP, "Publish ERROR")."""
+        error_uri, sentence = refusal
         if message[2].get('acknowledge') is not True:
+            # The log is the only place to learn of it.
+            log_refusal(session, 'PUBLISH without acknowledge', error_uri, sentence)
             return None
-        return session.emit_error(PUBLISH, message[1], error_uri, None, None)
+        return session.emit_refusal(PUBLISH, message[1], error_uri, sentence)
 
     cdef list deliver(self, Publication publication, bint is_retained):
         if is_retained and not self.retained.keep(publication):
             logger.debug('An event for %.500r was not retained: there are as many as may be.', publication.topic)
         return publication.deliver(self.topics)
 
-    def decide(self, SessionCore session not None, message, str refusal):
+    def decide(self, SessionCore session not None, message, tuple refusal):
         """Go on with a PUBLISH when the rules have been asked; returns None or an awaitable."""
         return self.go_on(session, message, refusal)
 

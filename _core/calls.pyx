@@ -11,6 +11,7 @@ progressive call and its timeout find it. Who drives the session says by `hold()
 import logging
 from collections.abc import AsyncIterator
 from time import monotonic
+from types import GeneratorType
 
 from .messages cimport CALL
 from .plans cimport CallPlan
@@ -18,7 +19,9 @@ from .routes cimport RouteTable
 from .sessions cimport SessionCore
 from .states cimport STATE_CLOSING, STATE_ENDED
 from .steps cimport STEPS_DONE, STEPS_NEW, STEPS_RUNNING, Steps
+from serverwamp_fast.clients import log_refusal, session_name, shorten
 from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
+from serverwamp_fast.mistakes import name_function
 
 cdef extern from "Python.h":
     bint PyCoro_CheckExact(object candidate) noexcept
@@ -92,7 +95,7 @@ cdef class Call(Steps):
                 self.delist()
 
     cdef object begin(self):
-        cdef CallPlan plan
+        cdef CallPlan plan = None
         demand_session(self)
         if self.thrown_early is not None:
             return self.raised(self.thrown_early)
@@ -104,23 +107,22 @@ cdef class Call(Steps):
             self.waits_for_room = True
             return room
         if self.refusal is not None:
-            return self.answer_error(self.refusal[0], (), {'message': self.refusal[1]})
+            return self.refuse(self.refusal[0], self.refusal[1])
         try:
             if self.rules.handler is not None:
                 invocation = self.hand_over()
             else:
                 target = self.rules.routes.find(self.uri)
                 if target is None:
-                    return self.answer_error('wamp.error.no_such_procedure', (), {
-                        'message': f'There is no procedure {self.uri}.'})
+                    return self.refuse('wamp.error.no_such_procedure', f'There is no procedure {shorten(self.uri)}.')
                 plan = <CallPlan?> target
                 if self.inputs is not None and not plan.wants_request:
                     # WAMP AP, "Ignoring Progressive Call Invocations".
-                    return self.answer_error('wamp.error.feature_not_supported', (), {
-                        'message': f'Procedure {self.uri} takes no progressive call invocations.'})
+                    return self.refuse('wamp.error.feature_not_supported',
+                                       f'Procedure {shorten(self.uri)} takes no progressive call invocations.')
                 invocation = self.invoke(plan)
         except InvalidArgumentError as error:
-            return self.answer_error('wamp.error.invalid_argument', (), {'message': str(error)})
+            return self.refuse('wamp.error.invalid_argument', str(error))
         except BaseException as error:
             return self.raised(error)
         if PyCoro_CheckExact(invocation):
@@ -128,9 +130,12 @@ cdef class Call(Steps):
         if isinstance(invocation, AsyncIterator):
             self.note_procedure(True)
             return self.rules.stream(self, invocation)
-        if invocation is None:
-            # To Steps, None says that all is done; here it says that the procedure is a plain function.
-            return self.raised(TypeError("object NoneType can't be used in 'await' expression"))
+        if not hasattr(type(invocation), '__await__') and not isinstance(invocation, GeneratorType):
+            # As a rule the procedure is a plain function. To Steps, None would say that all is done.
+            function = name_function(self.rules.handler if plan is None else plan.procedure)
+            return self.raised(TypeError(
+                f"object {type(invocation).__name__} can't be used in 'await' expression: {function} returned it. "
+                'Write async def.'))
         return invocation
 
     cdef object hand_over(self):
@@ -179,7 +184,7 @@ cdef class Call(Steps):
         if isinstance(error, (Exception, GeneratorExit)):
             if self.stage == CALL_GIVEN_UP or (self.outer is not None and self.outer.stage == CALL_GIVEN_UP):
                 if not isinstance(error, ConnectionClosed):
-                    logger.error('Exception from call handler for procedure %s', self.uri, exc_info=error)
+                    self.log_exception(error)
                 return None
             if self.stage != CALL_HANDLING:
                 return self.reply_failed(error)
@@ -188,13 +193,13 @@ cdef class Call(Steps):
                 return self.reply_failed(error)
             # Of a function in place of the routes; a procedure that raises it has failed like others.
             if isinstance(error, NoSuchRouteError) and self.rules.handler is not None:
-                return self.answer_error('wamp.error.no_such_procedure', (), {'message': str(error)})
-            logger.error('Exception from call handler for procedure %s', self.uri, exc_info=error)
-            return self.answer_error('wamp.error.runtime_error', None, None)
+                return self.refuse('wamp.error.no_such_procedure', str(error))
+            self.log_exception(error)
+            return self.answer_failed()
         if self.stage == CALL_HANDLING:
             # The task is being cancelled. The caller is told, and the cancellation goes on its way.
             self.cancellation = error
-            awaitable = self.answer_error('wamp.error.canceled', None, None)
+            awaitable = self.refuse('wamp.error.canceled', f'The call of {shorten(self.uri)} was canceled.')
             if awaitable is not None:
                 return awaitable
         raise error
@@ -210,20 +215,25 @@ cdef class Call(Steps):
     cdef object reply_failed(self, object error):
         """The answer could not be sent: say so to the caller if that's possible, and to the log."""
         if isinstance(error, ConnectionClosed):
-            logger.debug('Session %s disconnected before the answer of %s could be sent.', self.session.id, self.uri)
+            logger.debug('The caller disconnected before the answer of %.500s could be sent to %s.',
+                         self.uri, session_name(self.session))
             return None
         if self.stage == CALL_APOLOGIZING:
             # The log has why there is no answer, as a rule for the same reason.
-            logger.debug('Nor could the caller of %s be told: %s', self.uri, error)
+            logger.debug('Nor could the caller of %.500s, %s, be told: %.500s',
+                         self.uri, session_name(self.session), error)
             return None
-        logger.error('The answer of procedure %s could not be sent: %s', self.uri, error)
+        logger.error('The answer of procedure %.500s could not be sent to %s: %.500s',
+                     self.uri, session_name(self.session), error)
         if self.cancellation is not None:
             return None
         self.stage = CALL_APOLOGIZING
         if isinstance(self.outer, OwnCall) and self.outer.stage != CALL_GIVEN_UP:
             # What it counts as its answer did not leave.
             (<OwnCall> self.outer).is_answered = False
-        return self.send_error('wamp.error.runtime_error', None, None)
+        return self.send_explained(
+            'wamp.error.runtime_error',
+            f'The answer of procedure {shorten(self.uri)} could not be sent. The log of the server says why.')
 
     cdef object answer_value(self, object value):
         """Answer with what the procedure returned."""
@@ -252,8 +262,9 @@ cdef class Call(Steps):
             uri = result.error_uri or 'wamp.error.runtime_error'
             if not isinstance(uri, str):
                 # A client may end the connection over it.
-                logger.error('Procedure %s ended with the error URI %r, which is not a string.', self.uri, uri)
-                return self.answer_error('wamp.error.runtime_error', None, None)
+                logger.error('Procedure %.500s, called by %s, ended with the error URI %.500r, which is not a string.',
+                             self.uri, session_name(self.session), uri)
+                return self.answer_failed()
             return self.answer_error(uri, args, kwargs)
         return self.answer_result(args, kwargs)
 
@@ -268,6 +279,27 @@ cdef class Call(Steps):
         self.stage = CALL_REPLYING
         return self.send_error(uri, args, kwargs)
 
+    cdef int log_exception(self, object error) except -1:
+        logger.error('Exception from call handler for procedure %.500s, called by %s',
+                     self.uri, session_name(self.session), exc_info=error)
+        return 0
+
+    cdef object answer_failed(self):
+        """Answer that the procedure failed. Why is for the log alone: it may be nobody else's business."""
+        self.stage = CALL_REPLYING
+        return self.send_explained(
+            'wamp.error.runtime_error', f'Procedure {shorten(self.uri)} failed. The log of the server says why.')
+
+    cdef object refuse(self, object uri, object sentence):
+        """Answer with an error of the server's own, and say so to the log."""
+        log_refusal(self.session, 'CALL', uri, sentence)
+        self.stage = CALL_REPLYING
+        return self.send_explained(uri, sentence)
+
+    cdef object send_explained(self, object uri, object sentence):
+        """Send an error of the server's own. Some clients show only positional values, others only `message`."""
+        return self.send_error(uri, (sentence,), {'message': sentence})
+
     cdef object send_error(self, object uri, object args, object kwargs):
         try:
             return self.shielded(self.session.emit_error(CALL, self.request_id, uri, args, kwargs))
@@ -277,6 +309,11 @@ cdef class Call(Steps):
     @property
     def procedure_uri(self):
         return self.uri
+
+    @property
+    def caller(self):
+        """What the log calls the caller."""
+        return session_name(self.session)
 
     @property
     def wants_progress(self):
@@ -439,11 +476,11 @@ cdef class Call(Steps):
         """Whether a RESULT or ERROR that somebody sends for this call by himself must not leave."""
         return False
 
-    cdef object end_early(self, object uri, bint kills):
+    cdef object end_early(self, object uri, object sentence, bint kills):
         """Answer with ERROR while the procedure runs; with `kills` cancel its task. Returns what emit() does."""
         cdef object awaitable = None
         try:
-            awaitable = self.session.emit_error(CALL, self.request_id, uri, None, None)
+            awaitable = self.session.emit_error(CALL, self.request_id, uri, (sentence,), {'message': sentence})
         except ConnectionClosed:
             # The client has left. The task is cancelled all the same.
             pass
@@ -466,7 +503,9 @@ cdef class OwnCall(Call):
 
     cdef object answer_value(self, object value):
         # The function has answered, if it did so at all. It can't have where the call was cancelled under it.
-        return self.answer_error('wamp.error.canceled', None, None) if self.is_killed else None
+        if not self.is_killed:
+            return None
+        return self.refuse('wamp.error.canceled', f'The call of {shorten(self.uri)} was canceled.')
 
     def drops(self, is_final):
         if self.is_answered:
@@ -483,14 +522,20 @@ cdef class OwnCall(Call):
 cdef class Expiry(Steps):
     """The end of a call whose time is up."""
 
-    def __cinit__(self, Call call not None):
+    def __cinit__(self, Call call not None, sentence=None):
         self.call = call
+        self.sentence = sentence
 
     cdef object begin(self):
         demand_session(self.call)
         if self.call.stage != CALL_HANDLING:
             return None
-        return self.call.end_early('wamp.error.timeout', True)
+        sentence = self.sentence
+        if sentence is None:
+            uri, limit = shorten(self.call.uri), round(self.call.timeout * 1000)
+            sentence = f'Procedure {uri} has not answered within {limit} milliseconds.'
+            log_refusal(self.call.session, 'CALL', 'wamp.error.timeout', sentence)
+        return self.call.end_early('wamp.error.timeout', sentence, True)
 
     cdef object raised(self, object error):
         if isinstance(error, ConnectionClosed):
@@ -532,9 +577,10 @@ cdef class RoomWait(Steps):
 
     def give_up(self):
         """Return an awaitable that ends the call."""
-        logger.warning('A call ends because procedure %s has taken none of its inputs for %g seconds.',
-                       self.call.uri, self.call.inputs.PATIENCE)
-        return Expiry(self.call)
+        uri, patience = self.call.uri, self.call.inputs.PATIENCE
+        logger.warning('A call of %s ends because procedure %.500s has taken none of its inputs for %g seconds.',
+                       session_name(self.call.session), uri, patience)
+        return Expiry(self.call, f'Procedure {shorten(uri)} has taken none of its inputs for {patience:g} seconds.')
 
 
 cdef int fill_call(Call call, SessionCore session, object message) except -1:
@@ -634,7 +680,9 @@ cdef object cancel_call(SessionCore session, object message):
         call.is_killed = True
         call.stop()
         return None
-    return call.end_early('wamp.error.canceled', mode != 'skip')
+    sentence = f'The call of {shorten(call.uri)} was canceled.'
+    log_refusal(session, 'CALL', 'wamp.error.canceled', sentence)
+    return call.end_early('wamp.error.canceled', sentence, mode != 'skip')
 
 
 def answer_call(SessionCore session not None, CallRules rules not None, message):

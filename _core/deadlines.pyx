@@ -10,6 +10,7 @@ from collections import deque
 from cpython.contextvars cimport PyContext_Copy
 
 from .outlets cimport Outlet
+from serverwamp_fast.clients import client_name
 
 logger = logging.getLogger('serverwamp_fast.transport')
 
@@ -92,7 +93,7 @@ cdef class DeadlineQueue:
                 try:
                     connection.time_is_up()
                 except Exception:
-                    logger.exception('The end of a connection\'s time was not handled.')
+                    logger.exception('The end of the time of %s was not handled.', client_name(connection))
         finally:
             if self.deadlines and self.timer is None:
                 self.start_timer((<Deadline> self.deadlines[0]).when - now)

@@ -19,6 +19,7 @@ from .states cimport (
     ACTION_CALL, ACTION_END, ACTION_IGNORE, ACTION_IN_ORDER, ACTION_REFUSE, ACTION_CANCEL,
     ACTION_PUBLISH, ACTION_WAIT, STATE_CLOSING, STATE_OPEN, action_for,
 )
+from serverwamp_fast.clients import shorten
 from serverwamp_fast.errors import (
     InvalidRequestError, PeerAbortedError, UnexpectedMessageError, WAMPMsgParseError,
 )
@@ -96,8 +97,7 @@ cdef object receive_message(SessionCore session, object message):
                 abandon_inputs(session, error.request_id)
         if error.request_type == PUBLISH and not is_acknowledged(message):
             return None
-        return in_order(session.emit_error(
-            error.request_type, error.request_id, error.error_uri, None, {'message': str(error)}))
+        return in_order(session.emit_refusal(error.request_type, error.request_id, error.error_uri, str(error)))
     code = message[0]
     if dispatch.strict_ids and session.state == STATE_OPEN and is_numbered(code):
         is_repeated = take_request_id(session, code, message[1], message[2])
@@ -186,13 +186,16 @@ cdef bint is_acknowledged(object publish) except -1:
 
 cdef object refuse(SessionCore session, int code, object message):
     """Answer a request that this server has no use for with ERROR (WAMP BP, "ERROR")."""
-    cdef object uri
+    cdef object uri, sentence
     cdef int request_type = code
     cdef object request_id = message[1]
     if code == REGISTER:
         uri = 'wamp.error.feature_not_supported'
+        sentence = (f'{shorten(message[3])} was not registered: this server takes no procedures of clients, '
+                    'all are its application\'s own.')
     elif code == UNREGISTER:
         uri = 'wamp.error.no_such_registration'
+        sentence = f'The session has no registration {shorten(message[2])}.'
     else:
         # YIELD and ERROR answer an INVOCATION, and none was sent.
         uri = 'wamp.error.invalid_argument'
@@ -200,7 +203,8 @@ cdef object refuse(SessionCore session, int code, object message):
             # An id may be written as a float.
             request_type = int(message[1])
             request_id = int(message[2])
-    return in_order(session.emit_error(request_type, request_id, uri, None, None))
+        sentence = f'The session was sent no INVOCATION {shorten(request_id)}.'
+    return in_order(session.emit_refusal(request_type, request_id, uri, sentence))
 
 
 def receive(SessionCore session not None, message):

@@ -24,6 +24,7 @@ from .deadlines cimport DeadlineQueue
 from .frames cimport FrameReader
 from .outlets cimport Outlet
 from .steps cimport STEPS_DONE, Steps
+from serverwamp_fast.clients import client_name
 
 cdef extern from "Python.h":
     # What `call(*args, **kwargs)` does, without a copy of the keyword arguments.
@@ -231,4 +232,4 @@ cdef class Hub:
                 connection.flush_output()
             except Exception:
                 # Those behind it are not to wait for ever.
-                logger.exception('The output of a connection could not be written.')
+                logger.exception('The output for %s could not be written.', client_name(connection))

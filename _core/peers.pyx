@@ -35,6 +35,7 @@ cdef enum:
     HELD_OVERHEAD = 1024
     INFO = 20                   # levels of logging
     WARNING = 30
+    ERROR = 40
 
 
 cdef class PeerClose:
@@ -228,7 +229,7 @@ cdef class WAMPPeer(WebSocketTransport):
             self.schedule_resume()
         elif self.is_abort_of_opening(item):
             # It ends everything in any state, so it doesn't wait for the authenticator.
-            logger.info('Session %s ends: %.500r', self.session.id, f'The client aborted the session: {item[2]}')
+            logger.info('Ended %s: %.500r', self.name_client(), f'The client aborted the session: {item[2]}')
             self.give_up_opening()
             return self.begin_close(1000, b'')
         elif self.job is not None and is_farewell(item):
@@ -259,7 +260,7 @@ cdef class WAMPPeer(WebSocketTransport):
                 return self.handle_hello(item)
             work = receive_message(self.session, item)
         except PeerAbortedError as error:
-            logger.info('Session %s ends: %.500r', self.session.id, str(error))
+            logger.info('Ended %s: %.500r', self.name_client(), str(error))
             self.end_session()
             self.begin_close(1000, b'')
             return 0
@@ -286,7 +287,8 @@ cdef class WAMPPeer(WebSocketTransport):
         code = message[0]
         action = action_for(STATE_NEW, code)
         if action == ACTION_END:
-            logger.info('The client aborted before a session was open: %.500r', message[2])
+            logger.info('Ended the connection of %s, which aborted before a session was open: %.500r',
+                        self.name_client(), message[2])
             self.begin_close(1000, b'')
             return 0
         if action != ACTION_OPEN:
@@ -321,7 +323,7 @@ cdef class WAMPPeer(WebSocketTransport):
         try:
             self.job_ended(task)
         except Exception:
-            logger.exception('A connection ends because of an error in the server.')
+            logger.exception('The connection of %s ends because of an error in the server.', self.name_client())
             self.fail(1011, b'internal error')
         finally:
             self.corked = False
@@ -332,8 +334,8 @@ cdef class WAMPPeer(WebSocketTransport):
         """Look at how the session stands after a job."""
         cdef SessionCore session = self.session
         if not task.cancelled() and task.exception() is not None:
-            logger.error('A session ends because of an error in the server.', exc_info=task.exception())
-            self.refuse('wamp.error.runtime_error', None)
+            self.refuse('wamp.error.runtime_error', 'The session ends because of an error in the server.',
+                        ERROR, task.exception())
             return 0
         if session is None:
             return 0
@@ -419,16 +421,17 @@ cdef class WAMPPeer(WebSocketTransport):
         # Otherwise finish_job() comes back here: the job may be about to start what has to be cleaned up.
         return 0
 
-    cdef int refuse(self, object uri, object text, int level=WARNING) except -1:
+    cdef int refuse(self, object uri, str text, int level=WARNING, object failure=None) except -1:
         """End all with ABORT (WAMP BP, "ABORT") and close the connection."""
-        cdef dict details = {} if text is None else {'message': text}
-        if self.state == SOCKET_CLOSED:
+        if self.state == SOCKET_CLOSED and failure is None:
             return self.end_session()
         # The text may quote the client, at any length.
-        logger.log(level, 'A session is aborted with %s: %.500r', uri, text)
+        logger.log(level, 'Aborted %s with %s: %.500r', self.name_client(), uri, text, exc_info=failure)
+        if self.state == SOCKET_CLOSED:
+            return self.end_session()
         if self.state == SOCKET_OPEN and (self.session is None or self.session.state != STATE_CLOSING):
             # Nothing may follow GOODBYE (WAMP BP, "Session Closing").
-            self.put_message((ABORT, details, uri))
+            self.put_message((ABORT, {'message': text}, uri))
         self.end_session()
         self.held = None
         self.held_size = 0

@@ -13,6 +13,7 @@ from .messages cimport EVENT
 from .sessions cimport SessionCore, with_payload
 from .states cimport STATE_CLOSING
 from .topics cimport NO_PLACE, Subscription, Topic, TopicTable
+from serverwamp_fast.clients import session_name
 from serverwamp_fast.errors import ConnectionClosed, SerializationError
 
 logger = logging.getLogger('serverwamp_fast.broker')
@@ -185,5 +186,5 @@ cdef int put_event(SessionCore session, bytes payload) except -1:
     except ConnectionClosed:
         pass
     except Exception:
-        logger.exception('An event could not be sent to session %s.', session.id)
+        logger.exception('An event could not be sent to %s.', session_name(session))
     return 0

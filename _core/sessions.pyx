@@ -21,10 +21,13 @@ from .states cimport (
 )
 from .steps cimport STEPS_NEW, Steps
 from .topics cimport NO_PLACE, Subscription, Topic, TopicTable
+from serverwamp_fast._core.messages import MESSAGE_NAMES
+from serverwamp_fast.clients import log_refusal, session_name
 from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
 
 logger = logging.getLogger('serverwamp_fast.session')
 
+cdef object DEBUG = logging.DEBUG
 cdef object RAW = object()  # in place of a Sending's topic: the args are a ready message
 
 
@@ -365,6 +368,14 @@ cdef class SessionCore:
         """Send ERROR (WAMP BP, "ERROR"); see emit()."""
         return self.emit_through(with_payload((ERROR, request_type, request_id, {}, uri), args, kwargs))
 
+    cdef object emit_refusal(self, int request_type, object request_id, object uri, object sentence):
+        """Send ERROR for a request that the server itself refuses, and say so to the log; see emit().
+
+        Some clients show only positional values, others only the keyword `message`.
+        """
+        log_refusal(self, MESSAGE_NAMES[request_type], uri, sentence)
+        return self.emit_error(request_type, request_id, uri, (sentence,), {'message': sentence})
+
     cdef object emit_through(self, object message):
         """Send by way of the class's own send_raw() where it has one."""
         return self.emit(message) if self.plain_sends else self.send_raw(message)
@@ -381,8 +392,9 @@ cdef class SessionCore:
             # A session that has ended has forgotten its subscriptions, and who sends to it is to forget the session.
             if self.state == STATE_ENDED:
                 self.refuse_sending()
-            logger.debug('An event for %s was not sent to session %s, which is not subscribed to it.',
-                         topic, self.id)
+            if logger.isEnabledFor(DEBUG):
+                logger.debug('An event for %s was not sent to %s, which is not subscribed to it.',
+                             topic, session_name(self))
             return None
         return self.emit_to(subscription, publication, details, args, kwargs)
 

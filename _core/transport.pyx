@@ -22,6 +22,7 @@ from .frames cimport (
 )
 from .hubs cimport Hub
 from .outlets cimport Outlet
+from serverwamp_fast.clients import address_name, client_name
 from serverwamp_fast.errors import ConnectionClosed
 
 cdef extern from "Python.h":
@@ -53,9 +54,9 @@ cdef size_t cut_text(bytes text, size_t limit) noexcept:
     return size
 
 
-cdef object client_of(object transport):
-    """Return a client's address for the log; clients of Unix sockets have none."""
-    return transport.get_extra_info('peername') or 'a client without an address'
+cdef object reason_of(bytes response):
+    """Return what an HTTP response says in its body, which HEAD doesn't get."""
+    return response.partition(b'\r\n\r\n')[2].decode(errors='replace').strip()
 
 
 def _raise_in_loop(error):
@@ -180,11 +181,19 @@ cdef class WebSocketTransport(Outlet):
         try:
             self.on_lost()
         except Exception:
-            logger.exception('The end of a connection was not handled.')
+            logger.exception('The end of the connection of %s was not handled.', self.name_client())
         if self.backlog is not None:
             # It came before the loss.
             self.schedule_resume()
         return 0
+
+    cdef object name_client(self):
+        """Return what the log calls the client: by its session, or where it is none of the application's yet, by its
+        socket alone.
+        """
+        if self.codec is not None or self.transport is None:
+            return client_name(self)
+        return address_name(self.transport.get_extra_info('peername'))
 
     cdef bint is_connected(self) noexcept:
         return self.state != SOCKET_CLOSED
@@ -236,7 +245,7 @@ cdef class WebSocketTransport(Outlet):
             elif self.state == SOCKET_OPEN or self.state == SOCKET_CLOSING:
                 self.read_frames(data, size)
         except Exception:
-            logger.exception('A connection ends because of an error in the server.')
+            logger.exception('The connection of %s ends because of an error in the server.', self.name_client())
             self.fail(1011, b'internal error')
         finally:
             self.corked = False
@@ -277,8 +286,8 @@ cdef class WebSocketTransport(Outlet):
             self.share_head(answer[2])
         self.transport.write(response)
         if subprotocol is None:
-            handshake_logger.info('Refused a request of %s with %.3s: %.500r',
-                                  client_of(self.transport), response[9:12].decode(),
+            handshake_logger.info('Refused a request of %s with %.3s, %.200r: %.500r',
+                                  self.name_client(), response[9:12].decode(), reason_of(response),
                                   self.own_head.partition(b'\r\n')[0][:500])
             return self.end_output()
         self.state = SOCKET_OPEN
@@ -346,7 +355,7 @@ cdef class WebSocketTransport(Outlet):
                 self.on_peer_close(reader.close_code)
         elif event == FRAME_FAILED:
             if self.state == SOCKET_OPEN:
-                logger.warning('A connection is closed with code %d: %s', reader.close_code,
+                logger.warning('The connection of %s is closed with code %d: %s', self.name_client(), reader.close_code,
                                (<bytes> reader.failure).decode())
             self.fail(reader.close_code, <bytes> reader.failure)
         return 0
@@ -400,7 +409,7 @@ cdef class WebSocketTransport(Outlet):
             elif self.backlog is not None and not self.is_stopped():
                 self.schedule_resume()
         except Exception:
-            logger.exception('A connection ends because of an error in the server.')
+            logger.exception('The connection of %s ends because of an error in the server.', self.name_client())
             if self.state == SOCKET_CLOSED:
                 # One message less is left.
                 self.schedule_resume()
@@ -602,7 +611,7 @@ cdef class WebSocketTransport(Outlet):
             return self.flush_output()
         if self.state == SOCKET_HANDSHAKE:
             handshake_logger.info('No WebSocket was opened by %s within %g seconds: %.500r',
-                                  client_of(self.transport), self.hub.open_timeout, self.own_head[:500])
+                                  self.name_client(), self.hub.open_timeout, self.own_head[:500])
         return self.abort_transport()
 
     cdef int abort_transport(self) except -1:

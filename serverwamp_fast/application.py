@@ -28,6 +28,7 @@ from .auth import CRAAuthRequirement, CRAResponse, verify_cra_response
 from .authentication import CRAIdentityProvider as CRAIdentityProvider
 from .authentication import CRARequirementProvider as CRARequirementProvider
 from .authentication import TicketAuthenticator as TicketAuthenticator
+from .clients import session_name
 from .default_realm import DefaultRealmSettings
 from .driving import ConnectionDriver
 from .errors import ConnectionClosed, NoSuchRealmError, counts_as_error
@@ -277,20 +278,22 @@ class Application(DefaultRealmSettings):
         """
         realm = session.realm
         if not await self._start_lifespan_handlers(realm.session_lifespan_handlers, session):
-            await session.abort('wamp.error.runtime_error')
+            await session.abort(
+                'wamp.error.runtime_error', 'The session could not be opened. The log of the server says why.'
+            )
             return False
         session.receive_message = receive_message
         try:
             await realm.authenticate_session(session)
         except ConnectionClosed:
             # Of this client or, where the authenticator sends to others, of one of them.
-            logger.debug('Session %s could not be authenticated.', session.id)
+            logger.debug('A connection was closed while it was decided about %s.', session_name(session))
         except BaseException as error:
             if not counts_as_error(error, session):
                 raise
             # Without authenticators it is the transport's, that WELCOME can't be sent.
             place = 'opening' if realm.lets_everyone_in else 'an authenticator for'
-            logger.exception('Exception from %s session %s.', place, session.id)
+            logger.exception('Exception from %s %s.', place, session_name(session))
         finally:
             # From now on whoever drives the session reads.
             session.receive_message = None
@@ -321,11 +324,13 @@ class Application(DefaultRealmSettings):
                 lifespan = handler(*args, **kwargs)
                 await anext(lifespan)
             except StopAsyncIteration:
-                logger.error('Session lifespan handler %s ended without a yield.', handler)
+                logger.error(
+                    'Session lifespan handler %s ended without a yield, for %s.', handler, session_name(session)
+                )
             except BaseException as error:
                 if not counts_as_error(error, session):
                     raise
-                logger.exception('Exception from session lifespan handler %s.', handler)
+                logger.exception('Exception from session lifespan handler %s, for %s.', handler, session_name(session))
             else:
                 started += 1
                 if session.lifespan_exits is None:

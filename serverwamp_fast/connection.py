@@ -13,6 +13,7 @@ from typing import Any
 
 from ._core.codec_base import Codec
 from ._core.messages import ABORT
+from .clients import client_name
 from .errors import ConnectionClosed as ConnectionClosed
 
 # Codes of Close (RFC 6455, 7.4.1, and the registry of its section 11.7).
@@ -99,6 +100,8 @@ class PayloadConnection(Connection):
     """
 
     codec: Codec
+    # The session that is being held, for the log.
+    current_session: Any = None
     # The bytes that send_msg() is sending. A client that lets them grow isn't read from any more.
     unsent_size = 0
     _is_answering = False
@@ -172,11 +175,11 @@ class PayloadConnection(Connection):
             await self.send_payload(self.codec.encode_many(batch))
 
 
-def log_too_large(logger: logging.Logger, peer_address: object, max_size: int) -> None:
+def log_too_large(logger: logging.Logger, connection: Connection, max_size: int) -> None:
     """Tells that a connection is closed over a message of more than `max_size` bytes."""
     logger.warning(
         'Closed the WebSocket of %s with code %d: a message has more than %d bytes.',
-        peer_address,
+        client_name(connection),
         TOO_LARGE,
         max_size,
     )

@@ -17,6 +17,8 @@ from ._core.dispatch import InOrder, receive
 from ._core.intakes import Begun, Intake
 from ._core.messages import ABORT, check
 from ._core.states import ACTIONS, STATES, action
+from .clients import client_name, session_name
+from .connection import PayloadConnection
 from .errors import ConnectionClosed, NoSuchRealmError, PeerAbortedError, WAMPMsgParseError
 from .reading import ReadAhead
 
@@ -88,7 +90,11 @@ class ConnectionDriver:
         if wanted == ACTIONS['open']:
             return message
         if wanted == ACTIONS['end']:
-            logger.info('The client aborted before a session was open: %.500r', message[2])
+            logger.info(
+                'Ended the connection of %s, which aborted before a session was open: %.500r',
+                client_name(self._connection),
+                message[2],
+            )
             await self._connection.close()
         else:
             await self._abort('wamp.error.protocol_violation', 'A session starts with HELLO.')
@@ -103,18 +109,23 @@ class ConnectionDriver:
             return False
         # What is done for the session without a call of its own, such as sending what others publish, runs in a copy.
         session.context = copy_context()
+        if isinstance(self._connection, PayloadConnection):
+            # For what the connection itself has to say to the log.
+            self._connection.current_session = session
         try:
             if self._app.overrides('handle_session'):
                 return await self._app.handle_session(session, self._msgs)
             return await self.run_session(session, deadline)
         except WAMPMsgParseError as error:
             # From a handle_session() that reads by itself.
-            await self._abort(error.error_uri, str(error))
+            await self._abort(error.error_uri, str(error), session=session)
             return False
         except ConnectionClosed:
-            logger.debug('Session %s disconnected before an answer could be sent.', session.id)
+            logger.debug('The client disconnected before an answer could be sent to %s.', session_name(session))
             return False
         finally:
+            if isinstance(self._connection, PayloadConnection):
+                self._connection.current_session = None
             # Most sessions end with nothing left to run.
             if self._app.end_session(session):
                 await self._support.shield(self._app.clean_up, session)
@@ -148,17 +159,19 @@ class ConnectionDriver:
                 if session.is_congested:
                     await self._wait_for_relief(session)
         except PeerAbortedError as error:
-            logger.info('Session %s ends: %.500r', session.id, str(error))
+            logger.info('Ended %s: %.500r', session_name(session), str(error))
             session.mark_ended()
             await self._connection.close()
         except WAMPMsgParseError as error:
             if session.is_closing:
                 # Nothing may follow GOODBYE (WAMP BP, "Session Closing").
-                logger.warning('Session %s broke the protocol while it closed: %.500r', session.id, str(error))
+                logger.warning(
+                    'The protocol was broken while it closed by %s: %.500r', session_name(session), str(error)
+                )
                 await self._connection.close()
             else:
                 session.mark_ended()
-                await self._abort(error.error_uri, str(error))
+                await self._abort(error.error_uri, str(error), session=session)
         finally:
             if not session.has_peer_left:
                 self._reading.cancel()
@@ -313,7 +326,7 @@ class ConnectionDriver:
         if session.was_welcomed or session.has_ended:
             pass
         elif is_gone:
-            logger.debug('The client left while session %s was being opened.', session.id)
+            logger.debug('The client left while it was being let in: %s', session_name(session))
             session.stop_opening()
         elif self._arrival is None and is_abort(self._ahead):
             # It ends everything in any state. Only an authenticator that waits for a message is given it.
@@ -353,24 +366,26 @@ class ConnectionDriver:
         # In a task that the connection waits for: the authenticator may take its time to be cancelled.
         await session.spawn_task(
             # WELCOME may be on its way, to a client that doesn't read. Nothing gets past it.
-            self._connection.close if session.was_welcomed else self._abort_late
+            self._connection.close if session.was_welcomed else partial(self._abort_late, session=session)
         )
         session.stop_opening()
 
-    async def _abort_late(self, level: int = logging.WARNING) -> None:
+    async def _abort_late(self, level: int = logging.WARNING, session: WAMPSession | None = None) -> None:
         """End a connection whose client has used up its time."""
         seconds = self._app.open_timeout
-        await self._abort('wamp.error.timeout', f'No session was opened within {seconds:g} seconds.', level)
+        await self._abort('wamp.error.timeout', f'No session was opened within {seconds:g} seconds.', level, session)
 
     async def _abort_silent(self) -> None:
         """End a connection whose client has not said HELLO."""
         # Of such clients there may be many, and nothing is wrong with the server.
         await self._abort_late(logging.INFO)
 
-    async def _abort(self, uri: str, message: str, level: int = logging.WARNING) -> None:
+    async def _abort(
+        self, uri: str, message: str, level: int = logging.WARNING, session: WAMPSession | None = None
+    ) -> None:
         """End the connection with ABORT, and one line in the log."""
         # The text may quote the client, at any length.
-        logger.log(level, 'A session is aborted with %s: %.500r', uri, message)
+        logger.log(level, 'Aborted %s with %s: %.500r', client_name(self._connection, session), uri, message)
         await self._connection.abort(uri, message)
 
 

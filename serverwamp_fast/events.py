@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, ForwardRef
 
 from .errors import NoPatternRouteError, SubscribeError
+from .mistakes import require_generator, require_uri
 from .routing import Decorated, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, bind_handler
 
 if TYPE_CHECKING:
@@ -23,15 +24,21 @@ else:
 class TopicRouteDef(Route):
     """A subscription handler by its topic."""
 
+    kind = 'topic'
+
 
 @dataclass(frozen=True)
 class TopicPrefixRouteDef(PrefixRoute):
     """A subscription handler by a prefix of its topics."""
 
+    kind = 'topic'
+
 
 @dataclass(frozen=True)
 class TopicRegexRouteDef(RegexRoute):
     """A subscription handler by a regular expression for its topics."""
+
+    kind = 'topic'
 
 
 TOPIC_ROUTES = (TopicRouteDef, TopicPrefixRouteDef, TopicRegexRouteDef)
@@ -46,17 +53,25 @@ class TopicRouteSet(RouteSet):
     Subscription").
     """
 
+    kind = 'topic'
     exact: ClassVar[type[Route]] = TopicRouteDef
     prefix: ClassVar[type[PrefixRoute]] = TopicPrefixRouteDef
     regex: ClassVar[type[RegexRoute]] = TopicRegexRouteDef
 
     def topic(self, uri: str, **kwargs: Any) -> Callable[[Decorated], Decorated]:
         """Decorate the handler of one topic, as route() does."""
+        require_uri(uri, 'topic')
         return self.route(uri, **kwargs)
 
 
 class TopicsRouter(URIsRouter):
     """Routes subscriptions to handlers."""
+
+    kind = 'topic'
+
+    def check_handler(self, handler: Callable[..., Any]) -> None:
+        """Raise TypeError for a coroutine function."""
+        require_generator(handler)
 
     def start_handler(
         self, topic_uri: str, session: WAMPSession, match: str = 'exact'

@@ -11,6 +11,7 @@ from typing import Any
 
 from ._core.calls import answer_call
 from ._core.messages import CALL
+from .clients import client_name, log_refusal, session_name, shorten
 from .errors import (
     ConnectionClosed,
     NoPatternRouteError,
@@ -55,7 +56,7 @@ async def abort_on_malformed_msgs(msgs: AsyncIterator[Any], connection: Any) -> 
             yield msg
     except WAMPMsgParseError as error:
         # The text may quote the client, at any length.
-        logger.warning('A session is aborted with %s: %.500r', error.error_uri, str(error))
+        logger.warning('Aborted %s with %s: %.500r', client_name(connection), error.error_uri, str(error))
         await connection.abort(error.error_uri, str(error))
 
 
@@ -82,16 +83,16 @@ async def subscribe(request: WAMPSubscribeRequest, session: WAMPSession) -> None
     # Now, because what is published from here on is newer.
     _hold_retained(request, session, sub_id)
     try:
-        error_uri = await _enter_subscription(request.topic, match, session, sub_id)
+        refusal = await _enter_subscription(request.topic, match, session, sub_id)
     except BaseException:
         # It is cancelled. Nobody will run the handler to its end.
         session.unsubscribe(sub_id)
         raise
-    if error_uri is None:
+    if refusal is None:
         await session.mark_subscribed(request, sub_id)
         return
     await session.unregister_subscription(sub_id)
-    await session.send_raw(subscribe_error_response_msg(request, error_uri))
+    await session.send_raw(subscribe_error_response_msg(request, *refusal))
 
 
 def _hold_retained(request: WAMPSubscribeRequest, session: WAMPSession, sub_id: int) -> None:
@@ -100,44 +101,60 @@ def _hold_retained(request: WAMPSubscribeRequest, session: WAMPSession, sub_id: 
         session.hold_events(sub_id, session.realm.broker.find_retained(session, sub_id))
 
 
-async def _enter_subscription(topic: str, match: str, session: WAMPSession, sub_id: int) -> str | None:
-    """Run the topic's handler to its yield, or else ask the rules; return the URI of an error, or None."""
+async def _enter_subscription(
+    topic: str, match: str, session: WAMPSession, sub_id: int
+) -> tuple[str, str | None] | None:
+    """Run the topic's handler to its yield, or else ask the rules; return an error's URI and sentence, or None."""
+    named = shorten(topic)
+    failure = (
+        'wamp.error.runtime_error',
+        f'The subscription handler for topic {named} failed. The log of the server says why.',
+    )
     try:
         handler = _start_handler(topic, match, session)
         await anext(handler)
     except NoSuchRouteError as error:
         only_knows_topics = isinstance(error, NoPatternRouteError)
     except SubscribeError as error:
-        return error.error_uri
+        # The handler's own error, which clients get as it is.
+        log_refusal(session, 'SUBSCRIBE', error.error_uri, f'The handler for topic {named} raised SubscribeError.')
+        return error.error_uri, None
     except ConnectionClosed as error:
         # It sent to a client that has left: this one, as a rule, and then nobody hears the ERROR either.
-        logger.info('The subscription handler for topic %.500s gave up: %s', topic, error)
-        return 'wamp.error.runtime_error'
+        logger.info(
+            'The subscription handler for topic %.500s gave up, for %s: %.500s', topic, session_name(session), error
+        )
+        return failure
     except BaseException as error:
         if not counts_as_error(error, session):
             raise
         if type(error).__name__ == SubscribeError.__name__:
             # As a rule that of serverwamp, in a module whose import has not been changed.
             logger.error(
-                'The subscription handler for topic %.500s raised the SubscribeError of %s. Import it from '
+                'The subscription handler for topic %.500s raised, for %s, the SubscribeError of %s. Import it from '
                 'serverwamp_fast: classes of another package are not mixed with those of this one.',
                 topic,
+                session_name(session),
                 type(error).__module__,
             )
         else:
-            logger.exception('Exception from subscription handler for topic %s', topic)
-        return 'wamp.error.runtime_error'
+            logger.exception(
+                'Exception from subscription handler for topic %.500s, for %s', topic, session_name(session)
+            )
+        return failure
     else:
         session.set_subscription_exit(sub_id, handler)
         return None
-    refusal: str | None = await session.realm.broker.find_subscribe_refusal(session, topic, match)
+    refusal: tuple[str, str] | None = await session.realm.broker.find_subscribe_refusal(session, topic, match)
     if (
         refusal is not None
         and not only_knows_topics
         and not session.realm.broker.subscribing.openings
     ):
         # An application that only knows routes, and clients that are used to this answer of serverwamp.
-        return 'wamp.error.invalid_uri'
+        refusal = 'wamp.error.invalid_uri', refusal[1]
+    if refusal is not None:
+        log_refusal(session, 'SUBSCRIBE', *refusal)
     return refusal
 
 
@@ -165,9 +182,9 @@ async def unsubscribe(request: WAMPUnsubscribeRequest, session: WAMPSession) -> 
     try:
         await session.unregister_subscription(request.subscription)
     except NoSuchSubscription:
-        await session.send_raw(
-            unsubscribe_error_response_msg(request, 'wamp.error.no_such_subscription')
-        )
+        uri, sentence = 'wamp.error.no_such_subscription', f'The session has no subscription {request.subscription}.'
+        log_refusal(session, 'UNSUBSCRIBE', uri, sentence)
+        await session.send_raw(unsubscribe_error_response_msg(request, uri, sentence))
     else:
         await session.mark_unsubscribed(request)
 
@@ -184,11 +201,11 @@ async def tear_down_handler(
         if not counts_as_error(error, session):
             raise
         logger.exception(
-            'Exception from the rest of %s %s for session %s.', description, handler_iter, session.id
+            'Exception from the rest of %s %s for %s.', description, handler_iter, session_name(session)
         )
         return
     logger.error(
-        'The %s %s for session %s yielded more than once.', description, handler_iter, session.id
+        'The %s %s for %s yielded more than once.', description, handler_iter, session_name(session)
     )
     try:
         await close_iterator(handler_iter)
@@ -196,5 +213,5 @@ async def tear_down_handler(
         if not counts_as_error(error, session):
             raise
         logger.exception(
-            'Exception from closing %s %s for session %s.', description, handler_iter, session.id
+            'Exception from closing %s %s for %s.', description, handler_iter, session_name(session)
         )

@@ -434,14 +434,29 @@ def subscribed_response_msg(request: WAMPSubscribeRequest, subscription_id: int)
     return WAMPMsgType.SUBSCRIBED, request.request_id, subscription_id
 
 
-def subscribe_error_response_msg(request: WAMPSubscribeRequest, error_uri: str) -> Message:
-    """Return [ERROR, SUBSCRIBE, SUBSCRIBE.Request|id, Details|dict, Error|uri] (WAMP BP, "Subscribe ERROR")."""
-    return WAMPMsgType.ERROR, WAMPMsgType.SUBSCRIBE, request.request_id, {}, error_uri
+def _explain(header: Message, sentence: str | None) -> Message:
+    """Return an ERROR with its sentence, if there is one, in both places where clients look for it."""
+    return header if sentence is None else (*header, (sentence,), {'message': sentence})
 
 
-def unsubscribe_error_response_msg(request: WAMPUnsubscribeRequest, error_uri: str) -> Message:
-    """Return [ERROR, UNSUBSCRIBE, UNSUBSCRIBE.Request|id, Details|dict, Error|uri] (WAMP BP, "Unsubscribe ERROR")."""
-    return WAMPMsgType.ERROR, WAMPMsgType.UNSUBSCRIBE, request.request_id, {}, error_uri
+def subscribe_error_response_msg(
+    request: WAMPSubscribeRequest, error_uri: str, message: str | None = None
+) -> Message:
+    """Return [ERROR, SUBSCRIBE, SUBSCRIBE.Request|id, Details|dict, Error|uri] (WAMP BP, "Subscribe ERROR"), and with a
+    `message` also its payload, [message], {'message': message}.
+    """
+    header: Message = WAMPMsgType.ERROR, WAMPMsgType.SUBSCRIBE, request.request_id, {}, error_uri
+    return _explain(header, message)
+
+
+def unsubscribe_error_response_msg(
+    request: WAMPUnsubscribeRequest, error_uri: str, message: str | None = None
+) -> Message:
+    """Return [ERROR, UNSUBSCRIBE, UNSUBSCRIBE.Request|id, Details|dict, Error|uri] (WAMP BP, "Unsubscribe ERROR"), and
+    with a `message` also its payload, [message], {'message': message}.
+    """
+    header: Message = WAMPMsgType.ERROR, WAMPMsgType.UNSUBSCRIBE, request.request_id, {}, error_uri
+    return _explain(header, message)
 
 
 def unsubscribed_response_msg(request: WAMPUnsubscribeRequest) -> Message:

@@ -15,6 +15,7 @@ from ._core.broker import BrokerCore
 from ._core.publications import Audience, Publication
 from ._core.topics import TopicTable
 from ._core.uris import check_pattern, check_uri
+from .clients import session_name, shorten
 from .errors import ConnectionClosed, counts_as_error
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ RETAINED_LIMIT = 1000
 # Takes any of its parameters by name, and returns something true to allow; it may be a coroutine function.
 AllowRule = Callable[..., Any]
 
-# The URI of the ERROR to answer with; None where nothing is refused.
-Refusal = str | None
+# The URI of the ERROR to answer with, and a sentence that says why; None where nothing is refused.
+Refusal = tuple[str, str] | None
 
 
 class Opening:
@@ -100,7 +101,10 @@ def fixed_part(topic: str, match: str) -> str:
 class Openings:
     """All topics of a realm that are open to clients for one purpose. Whatever is not in here is closed."""
 
-    def __init__(self, *offered: str) -> None:
+    def __init__(self, purpose: str, cure: str, *offered: str) -> None:
+        # For sentences: 'publish to', and what opens a topic for that.
+        self.purpose = purpose
+        self.cure = cure
         self.offered = offered
         self.openings: list[Opening] = []
         self.has_rules = False
@@ -111,10 +115,16 @@ class Openings:
         self.has_rules |= rule is not None
 
     def find_refusal(self, **provided: Any) -> Refusal | Awaitable[Refusal]:
-        """Return None if the first rule that says yes allows it, else the URI of an error; or an awaitable of that."""
+        """Return None if a rule says yes, the first one that does, else an error; or an awaitable of either."""
         topic, match = provided['topic'], provided.get('match', 'exact')
-        candidates = (opening for opening in self.openings if opening.covers(topic, match))
-        return self._ask(candidates, provided)
+        candidates = [opening for opening in self.openings if opening.covers(topic, match)]
+        return self._ask(iter(candidates), provided) if candidates else self.refuse_closed(topic, match)
+
+    def refuse_closed(self, topic: str, match: str) -> tuple[str, str]:
+        """Return the error for topics that no rule opens."""
+        named = describe_topic(topic, match)
+        sentence = f'Nothing lets clients {self.purpose} {named}. On the server, {self.cure}.'
+        return 'wamp.error.not_authorized', sentence
 
     def _ask(self, candidates: Iterator[Opening], provided: Mapping[str, Any]) -> Refusal | Awaitable[Refusal]:
         for opening in candidates:
@@ -123,12 +133,13 @@ class Openings:
             except BaseException as error:
                 if not counts_as_error(error, provided['session']):
                     raise
-                return self._fail(opening)
+                return self._fail(opening, provided)
             if inspect.isawaitable(answer):
                 return self._wait(answer, opening, candidates, provided)
             if answer:
                 return None
-        return 'wamp.error.not_authorized'
+        topic = describe_topic(provided['topic'], provided.get('match', 'exact'))
+        return 'wamp.error.not_authorized', f'The rules of the realm do not let this client {self.purpose} {topic}.'
 
     async def _wait(
         self, answer: Awaitable[Any], opening: Opening, candidates: Iterator[Opening], provided: Mapping[str, Any]
@@ -139,14 +150,27 @@ class Openings:
         except BaseException as error:
             if not counts_as_error(error, provided['session']):
                 raise
-            return self._fail(opening)
+            return self._fail(opening, provided)
         # The iterator goes on behind the rule that has just answered.
         following = self._ask(candidates, provided)
-        return following if following is None or isinstance(following, str) else await following
+        return following if following is None or isinstance(following, tuple) else await following
 
-    def _fail(self, opening: Opening) -> str:
-        logger.exception('Exception from the rule %r for topics %s.', opening.rule, opening.topic)
-        return 'wamp.error.authorization_failed'
+    def _fail(self, opening: Opening, provided: Mapping[str, Any]) -> tuple[str, str]:
+        logger.exception(
+            'Exception from the rule %r for topics %s, asked for %s.',
+            opening.rule,
+            opening.topic,
+            session_name(provided['session']),
+        )
+        topic = describe_topic(provided['topic'], provided.get('match', 'exact'))
+        sentence = f'The rule that decides who may {self.purpose} {topic} failed. The log of the server says why.'
+        return 'wamp.error.authorization_failed', sentence
+
+
+def describe_topic(topic: str, match: str) -> str:
+    """Return how a sentence calls what a client asks for."""
+    text = shorten(topic)
+    return text if match == 'exact' else f'{text}, as a {match} pattern'
 
 
 class Broker(BrokerCore):
@@ -154,15 +178,17 @@ class Broker(BrokerCore):
 
     def __init__(self, topics: TopicTable) -> None:
         super().__init__(topics, RETAINED_LIMIT)
-        self.publishing = Openings('session', 'topic', 'options', 'args', 'kwargs')
-        self.subscribing = Openings('session', 'topic', 'match')
+        self.publishing = Openings(
+            'publish to', 'allow_publish() does', 'session', 'topic', 'options', 'args', 'kwargs'
+        )
+        self.subscribing = Openings(
+            'subscribe to', 'a topic route or allow_subscribe() does', 'session', 'topic', 'match'
+        )
 
     # For the core
 
     def find_publish_refusal(self, session: WAMPSession, message: Any) -> Refusal | Awaitable[Refusal]:
         """Return why a client may not send this PUBLISH, None if it may, or an awaitable of either."""
-        if not self.publishing.openings:
-            return 'wamp.error.not_authorized'
         _, _, options, topic, *payload = message
         args, kwargs = [*payload, *((), {})[len(payload) :]][:2]
         ask = partial(
@@ -180,7 +206,7 @@ class Broker(BrokerCore):
             if awaitable is not None:
                 await awaitable
         except ConnectionClosed:
-            logger.debug('Session %s ended before its PUBLISH was decided upon.', session.id)
+            logger.debug('The session ended before a PUBLISH was decided upon, %s.', session_name(session))
 
     async def finish(self, sessions: Sequence[WAMPSession], publisher: WAMPSession, answer: Any) -> None:
         """Have the sessions' outboxes emptied, and send the publisher's answer."""
@@ -192,7 +218,7 @@ class Broker(BrokerCore):
             if awaitable is not None:
                 await awaitable
         except ConnectionClosed:
-            logger.debug('Session %s ended before its PUBLISH was acknowledged.', publisher.id)
+            logger.debug('The session ended before a PUBLISH was acknowledged, %s.', session_name(publisher))
 
     # For the realm
 
@@ -220,7 +246,7 @@ class Broker(BrokerCore):
     async def find_subscribe_refusal(self, session: WAMPSession, topic: str, match: str) -> Refusal:
         """Return why a client may not subscribe by the rules, None if it may."""
         refusal = self.subscribing.find_refusal(session=session, topic=topic, match=match)
-        return refusal if refusal is None or isinstance(refusal, str) else await refusal
+        return refusal if refusal is None or isinstance(refusal, tuple) else await refusal
 
 
 async def empty_outboxes(sessions: Iterable[WAMPSession]) -> None:

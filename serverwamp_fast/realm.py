@@ -34,7 +34,9 @@ from .authentication import (
     TicketAuthenticator,
     name_of,
 )
+from .clients import session_name
 from .events import TOPIC_ROUTES, SubscriptionHandler, TopicsRouter
+from .mistakes import require_generator, warn_of_plain
 from .protocol import AuthenticationFailure
 from .publishing import AllowRule, Broker
 from .routing import bind_handler, register, require_function
@@ -116,6 +118,7 @@ class Realm:
     def set_subscription_handler(self, handler: SubscriptionHandler) -> None:
         """Handle all subscriptions with one asynchronous generator function instead of the routes."""
         require_function(handler, 'set_subscription_handler()')
+        require_generator(handler)
         self.handle_subscription = handler
 
     # Publishing
@@ -239,6 +242,7 @@ class Realm:
         session.abort().
         """
         require_function(handler, 'set_authentication_handler()')
+        warn_of_plain(handler, 'authentication handler')
         self.authenticate_session = handler
 
     def add_transport_authenticator(self, transport_authenticator: TransportAuthenticator) -> None:
@@ -248,6 +252,7 @@ class Realm:
         authenticator, and in the end to the methods that follow.
         """
         require_function(transport_authenticator, 'add_transport_authenticator()')
+        warn_of_plain(transport_authenticator, 'transport authenticator')
         if transport_authenticator not in self._transport_authenticators:
             self._transport_authenticators.append(transport_authenticator)
 
@@ -259,6 +264,7 @@ class Realm:
         AuthenticatedAs, something false if it is the wrong ticket.
         """
         require_function(authenticator, 'set_ticket_authenticator()')
+        warn_of_plain(authenticator, 'ticket authenticator')
         self._authentication_methods['ticket'] = Ticket(authenticator)
 
     def set_cra_handlers(
@@ -281,6 +287,8 @@ class Realm:
         """
         require_function(requirement_provider, 'set_cra_handlers()')
         require_function(identity_provider, 'set_cra_handlers()')
+        warn_of_plain(requirement_provider, 'requirement provider')
+        warn_of_plain(identity_provider, 'identity provider')
         self._authentication_methods['wampcra'] = CRA(requirement_provider, identity_provider, mock)
 
     def set_cryptosign_authenticator(self, authenticator: CryptosignAuthenticator) -> None:
@@ -293,6 +301,7 @@ class Realm:
         """
         require_cryptography()
         require_function(authenticator, 'set_cryptosign_authenticator()')
+        warn_of_plain(authenticator, 'cryptosign authenticator')
         self._authentication_methods['cryptosign'] = Cryptosign(authenticator)
 
     def set_scram_handlers(
@@ -314,6 +323,8 @@ class Realm:
         """
         require_function(credential_provider, 'set_scram_handlers()')
         require_function(identity_provider, 'set_scram_handlers()')
+        warn_of_plain(credential_provider, 'credential provider')
+        warn_of_plain(identity_provider, 'identity provider')
         method = SCRAM(credential_provider, identity_provider, mock)
         self._authentication_methods.update(dict.fromkeys(SCRAM.NAMES, method))
 
@@ -349,14 +360,12 @@ class Realm:
                 await session.mark_authenticated(who)
                 return
         if not self._authentication_methods:
-            await session.abort('wamp.error.authentication_failed', REFUSAL)
+            await self._refuse(session, 'wamp.error.authentication_failed', REFUSAL, 'the transport authenticators')
             return
         name = next((name for name in session.auth_methods if name in self._authentication_methods), None)
         if name is None:
-            await session.abort(
-                'wamp.error.no_matching_auth_method',
-                f'This realm wants one of {", ".join(self._authentication_methods)} in authmethods.',
-            )
+            wanted = f'This realm wants one of {", ".join(self._authentication_methods)} in authmethods.'
+            await self._refuse(session, 'wamp.error.no_matching_auth_method', wanted, 'its choice of methods')
             return
         await self._authenticate_by(name, session)
 
@@ -371,6 +380,15 @@ class Realm:
             session.auth_method = session.auth_method or name
             await session.mark_authenticated(who)
             return
-        # The same for a user that doesn't exist and for a wrong secret. Both are text of the client's.
-        logger.info('Session %s of %.500r was refused by %s.', session.id, session.auth_id, name)
-        await session.abort('wamp.error.authentication_failed', reason or REFUSAL)
+        # The same for a user that doesn't exist and for a wrong secret.
+        await self._refuse(session, 'wamp.error.authentication_failed', reason or REFUSAL, name)
+
+    async def _refuse(self, session: WAMPSession, uri: str, reason: str, refused_by: str) -> None:
+        """Let the client not in, with ABORT and one line in the log."""
+        # An authenticator that raised ConnectionClosed, or aborted by itself, has decided already.
+        if not (session.has_ended or session.is_closing):
+            # The authid is a claim of the client's, and text of any length.
+            logger.info(
+                'Refused %s by %s, authid %.500r: %.500r', session_name(session), refused_by, session.auth_id, reason
+            )
+        await session.abort(uri, reason)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar, overload
 
 from ._core.routes import RouteTable
 from .errors import NoSuchRouteError
+from .mistakes import require_kind, require_spelling, require_uri, warn_of_second
 
 __all__ = ['NoSuchRouteError', 'PrefixRoute', 'RegexRoute', 'Route', 'RouteSet', 'URIsRouter', 'bind_handler']
 
@@ -27,10 +28,15 @@ class URIsRouter:
     are functions by parameter name that make the values the server provides.
     """
 
+    # What it routes, 'procedure' or 'topic'; None for anything.
+    kind: ClassVar[str | None] = None
+
     def __init__(self, camel_snake_conversion: bool = False) -> None:
         self.camel_snake_conversion = camel_snake_conversion
         self.default_arg_factories: dict[str, Callable[[], Any]] = {}
         self.table = RouteTable()
+        # For what is said of a URI that comes a second time.
+        self._handlers: dict[tuple[str, Any], Handler] = {}
 
     def set_default_arg(
         self, arg_name: str, value: Any = None, factory: Callable[[], Any] | None = None
@@ -39,20 +45,45 @@ class URIsRouter:
         self.default_arg_factories[arg_name] = (lambda: value) if factory is None else factory
 
     def add_route(self, uri: str, handler: Handler) -> None:
-        """Route one URI."""
-        self.table.add_exact(exact_str(uri), self._target(handler))
+        """Route one URI. Raises ValueError for white space or # in it. Of two handlers the later one counts."""
+        uri = exact_str(uri)
+        self._check(uri, handler, 'exact', later_counts=True)
+        self.table.add_exact(uri, self._target(handler))
 
     def add_prefix_route(self, uri_prefix: str, handler: Handler) -> None:
-        """Route all URIs that start with `uri_prefix`."""
-        self.table.add_prefix(exact_str(uri_prefix), self._target(handler))
+        """Route all URIs that start with `uri_prefix`. Raises ValueError for white space or # in it."""
+        uri_prefix = exact_str(uri_prefix)
+        self._check(uri_prefix, handler, 'prefix', later_counts=False)
+        self.table.add_prefix(uri_prefix, self._target(handler))
 
     def add_regex_route(self, uri_pattern: str | Pattern[str], handler: Handler) -> None:
         """Route the URIs whose beginning the regular expression matches."""
-        self.table.add_pattern(re.compile(uri_pattern), self._target(handler))
+        pattern = re.compile(uri_pattern)
+        self.check_handler(handler)
+        self._note(pattern.pattern, handler, 'regex', later_counts=False)
+        self.table.add_pattern(pattern, self._target(handler))
+
+    def check_handler(self, handler: Handler) -> None:
+        """Raise or warn where a handler is none for what is routed here."""
+
+    def _check(self, uri: str, handler: Handler, match: str, later_counts: bool) -> None:
+        require_spelling(uri, handler)
+        self.check_handler(handler)
+        self._note(uri, handler, match, later_counts)
+
+    def _note(self, uri: str, handler: Handler, match: str, later_counts: bool) -> None:
+        first = self._handlers.setdefault((match, uri), handler)
+        warn_of_second(uri, first, handler, later_counts)
+        if later_counts:
+            self._handlers[match, uri] = handler
 
     def add_routes(self, routes: Iterable[Any]) -> None:
         """Add every route of a route set, or of any other iterable of route definitions."""
+        if self.kind is not None:
+            require_kind(routes, self.kind)
         for route in routes:
+            if self.kind is not None:
+                require_kind(route, self.kind)
             register(route, self)
 
     def resolve(self, uri: str) -> Handler:
@@ -69,6 +100,7 @@ class URIsRouter:
 class Route:
     """One URI's handler, with further arguments for the router's add_route()."""
 
+    kind: ClassVar[str | None] = None
     uri: str
     handler: Callable[..., Awaitable[Any]]
     kwargs: Mapping[str, Any]
@@ -81,6 +113,7 @@ class Route:
 class PrefixRoute:
     """The handler of all URIs that start with a prefix."""
 
+    kind: ClassVar[str | None] = None
     uri_prefix: str
     handler: Callable[..., Awaitable[Any]]
     kwargs: Mapping[str, Any]
@@ -93,6 +126,7 @@ class PrefixRoute:
 class RegexRoute:
     """The handler of all URIs whose beginning a regular expression matches."""
 
+    kind: ClassVar[str | None] = None
     uri_pattern: str | Pattern[str]
     handler: Callable[..., Awaitable[Any]]
     kwargs: Mapping[str, Any]
@@ -104,6 +138,7 @@ class RegexRoute:
 class RouteSet(Sequence[Any]):
     """A sequence of route definitions that decorators fill; subclasses name the classes of the definitions."""
 
+    kind: ClassVar[str | None] = None
     exact: ClassVar[type[Route]] = Route
     prefix: ClassVar[type[PrefixRoute]] = PrefixRoute
     regex: ClassVar[type[RegexRoute]] = RegexRoute
@@ -132,16 +167,19 @@ class RouteSet(Sequence[Any]):
 
     def route(self, uri: str, **kwargs: Any) -> Callable[[Decorated], Decorated]:
         """Decorate the handler of one URI."""
+        require_uri(uri, 'route')
         return self._decorator(self.exact, uri, kwargs)
 
     def prefix_route(self, uri_prefix: str, **kwargs: Any) -> Callable[[Decorated], Decorated]:
         """Decorate the handler of all URIs that start with `uri_prefix`."""
+        require_uri(uri_prefix, 'prefix_route')
         return self._decorator(self.prefix, uri_prefix, kwargs)
 
     def regex_route(
         self, uri_pattern: str | Pattern[str], **kwargs: Any
     ) -> Callable[[Decorated], Decorated]:
         """Decorate the handler of the URIs whose beginning the regular expression matches."""
+        require_uri(uri_pattern, 'regex_route')
         return self._decorator(self.regex, uri_pattern, kwargs)
 
     def _decorator(

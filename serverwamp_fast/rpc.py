@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ._core.calls import Call, CallRules
 from ._core.plans import CallPlan
 from ._core.routes import RouteTable
+from .clients import shorten
 from .errors import (
     ConnectionClosed,
     InvalidArgumentError,
@@ -27,6 +28,7 @@ from .errors import (
     WAMPNoSuchProcedureError,
 )
 from .helpers import camel_to_snake
+from .mistakes import warn_of_plain
 from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, exact_str
 
 if TYPE_CHECKING:
@@ -191,6 +193,12 @@ class RPCErrorResult:
 
 RPCError = RPCErrorResult
 
+
+def explained_error(uri: str, sentence: str) -> RPCErrorResult:
+    """Return an error of the server's own, with its sentence in both places where clients look for one."""
+    return RPCErrorResult(uri, (sentence,), {'message': sentence})
+
+
 RPCHandler = Callable[
     [RPCRequest], Awaitable[RPCResult | RPCErrorResult] | AsyncIterator[RPCProgressReport | RPCResult | RPCErrorResult]
 ]
@@ -275,8 +283,13 @@ async def stream_results(call: Call, results: AsyncIterator[Any]) -> RPCErrorRes
             except ConnectionClosed:
                 # The answer will meet the same, and nobody reads it.
                 return RPCErrorResult()
-        logger.error('Call handler for procedure %s ended without a result.', call.procedure_uri)
-        return RPCErrorResult()
+        logger.error(
+            'Call handler for procedure %.500s, called by %s, ended without a result.', call.procedure_uri, call.caller
+        )
+        uri = shorten(call.procedure_uri)
+        return explained_error(
+            'wamp.error.runtime_error', f'Procedure {uri} ended without a result. The log of the server says so too.'
+        )
     finally:
         # The handler cleans up now, also when it yielded past its result or the client has left, not when the
         # garbage collector finds it.
@@ -285,7 +298,9 @@ async def stream_results(call: Call, results: AsyncIterator[Any]) -> RPCErrorRes
         except Exception:
             if not answered:
                 raise
-            logger.exception('Exception from the cleanup of procedure %s', call.procedure_uri)
+            logger.exception(
+                'Exception from the cleanup of procedure %.500s, called by %s', call.procedure_uri, call.caller
+            )
 
 
 async def sent(on_its_way: Awaitable[None] | None) -> None:
@@ -331,6 +346,12 @@ def rules_for(handler: RPCHandler) -> CallRules:
 class RPCRouter(URIsRouter):
     """Routes calls to procedures."""
 
+    kind = 'procedure'
+
+    def check_handler(self, handler: Handler) -> None:
+        """Warn of a plain function."""
+        warn_of_plain(handler, 'procedure')
+
     @property
     def call_rules(self) -> CallRules:
         """How the core answers calls by these routes, as handle_rpc_call() does."""
@@ -354,7 +375,7 @@ class RPCRouter(URIsRouter):
             plan: CallPlan = self.table.resolve(exact_str(uri))
         except NoSuchRouteError:
             # The text is the caller's, and the same that the core sends.
-            raise NoSuchRouteError(f'There is no procedure {uri}.') from None
+            raise NoSuchRouteError(f'There is no procedure {shorten(uri)}.') from None
         return plan
 
     @property
@@ -382,7 +403,7 @@ class RPCRouter(URIsRouter):
                 rpc_request.session, rpc_request, rpc_request.args, kwargs, self.default_arg_factories
             )
         except InvalidArgumentError as error:
-            yield RPCErrorResult('wamp.error.invalid_argument', kwargs={'message': str(error)})
+            yield explained_error('wamp.error.invalid_argument', str(error))
             return
         if rpc_request._call is not None:
             # To the core this generator is the procedure.
@@ -408,15 +429,21 @@ class RPCRouter(URIsRouter):
 class RPCRouteDef(Route):
     """A procedure by its URI."""
 
+    kind = 'procedure'
+
 
 @dataclass(frozen=True)
 class RPCPrefixRouteDef(PrefixRoute):
     """A procedure by a prefix of its URIs."""
 
+    kind = 'procedure'
+
 
 @dataclass(frozen=True)
 class RPCRegexRouteDef(RegexRoute):
     """A procedure by a regular expression for its URIs."""
+
+    kind = 'procedure'
 
 
 def route(uri: str, handler: Handler, **kwargs: Any) -> RPCRouteDef:
@@ -427,6 +454,7 @@ def route(uri: str, handler: Handler, **kwargs: Any) -> RPCRouteDef:
 class RPCRouteSet(RouteSet):
     """A table of procedures; its methods decorate them."""
 
+    kind = 'procedure'
     exact: ClassVar[type[Route]] = RPCRouteDef
     prefix: ClassVar[type[PrefixRoute]] = RPCPrefixRouteDef
     regex: ClassVar[type[RegexRoute]] = RPCRegexRouteDef

@@ -15,6 +15,7 @@ from ._core.messages import check
 from ._core.sessions import NO_IDENTITY, SessionCore
 from ._core.states import ACTIONS, STATES, action
 from .auth import AuthenticatedAs, CRAResponse
+from .clients import session_name
 from .connection import ConnectionClosed
 from .contexts import InContext
 from .errors import NoSuchSubscription, SerializationError, WAMPMsgParseError, counts_as_error
@@ -123,11 +124,11 @@ class WAMPSession(SessionCore):
         try:
             await fn(*fn_args, **fn_kwargs)
         except ConnectionClosed:
-            logger.debug('Session %s ended before %s could send.', self.id, _name_of(fn))
+            logger.debug('The session ended before %s could send to %s.', _name_of(fn), session_name(self))
         except BaseException as error:
             if not counts_as_error(error, self):
                 raise
-            logger.exception('Unhandled exception from %s in session %s.', _name_of(fn), self.id)
+            logger.exception('Unhandled exception from %s in %s.', _name_of(fn), session_name(self))
 
     # Authentication
 
@@ -209,12 +210,12 @@ class WAMPSession(SessionCore):
                 raise WAMPMsgParseError('CHALLENGE is to be answered with AUTHENTICATE.')
         except WAMPMsgParseError as error:
             # The text may quote the client, at any length.
-            logger.warning('Session %s is aborted with %s: %.500r', self.id, error.error_uri, str(error))
+            logger.warning('Aborted %s with %s: %.500r', session_name(self), error.error_uri, str(error))
             self.mark_ended()
             await self.connection.abort(error.error_uri, str(error))
             raise ConnectionClosed('The client broke the protocol instead of answering a challenge.') from None
         if wanted == ACTIONS['end']:
-            logger.info('Session %s ends: the client aborted: %.500r', self.id, message[2])
+            logger.info('Ended %s: %.500r', session_name(self), f'The client aborted the session: {message[2]}')
             self.mark_ended()
             await self.connection.close()
             raise ConnectionClosed('The client aborted instead of answering a challenge.')
@@ -275,7 +276,7 @@ class WAMPSession(SessionCore):
                     await self.send_raw(event)
                 except SerializationError as error:
                     # Who sent it has gone on; the other events are none the worse for it.
-                    logger.error('An event that was held for session %s could not be sent: %s', self.id, error)
+                    logger.error('An event that was held for %s could not be sent: %.500s', session_name(self), error)
 
     async def _separate_output(self) -> None:
         """Let some turns of the loop pass, so that what was sent is not read together with what follows."""
@@ -307,7 +308,7 @@ class WAMPSession(SessionCore):
             # The group of its tasks has ended, and with it the session.
             posting.close()
             self.stop_posting(outbox)
-            logger.debug('Session %s gets no more events: %s', self.id, error)
+            logger.debug('The session gets no more events, %s: %.500s', session_name(self), error)
         except BaseException:
             # It is who publishes that is cancelled. The session's next event takes these along.
             posting.close()
@@ -326,13 +327,13 @@ class WAMPSession(SessionCore):
                     else:
                         await self.send_raw(event)
                 except SerializationError as error:
-                    logger.error('An event for session %s could not be sent: %s', self.id, error)
+                    logger.error('An event for %s could not be sent: %.500s', session_name(self), error)
         except ConnectionClosed:
-            logger.debug('Session %s ended before all its events were sent.', self.id)
+            logger.debug('Not all events were sent before the end of %s.', session_name(self))
         except BaseException as error:
             if not counts_as_error(error, self):
                 raise
-            logger.exception('Events could not be sent to session %s.', self.id)
+            logger.exception('Events could not be sent to %s.', session_name(self))
         finally:
             self.stop_posting(outbox)
 

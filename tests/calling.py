@@ -3,14 +3,15 @@
 from typing import Any
 
 from doubles import RecordingConnection, open_session
+from explained import Explained
 from signatures import drive
 
 from serverwamp_fast._core.dispatch import Dispatch, attach, receive
 from serverwamp_fast.rpc import RPCRouter
 from serverwamp_fast.session import WAMPSession
 
-RUNTIME_ERROR = [8, 48, 1, {}, 'wamp.error.runtime_error']
-CANCELED = [8, 48, 1, {}, 'wamp.error.canceled']
+RUNTIME_ERROR = Explained(48, 1, 'wamp.error.runtime_error')
+CANCELED = Explained(48, 1, 'wamp.error.canceled')
 
 
 def make_call(

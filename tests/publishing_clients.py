@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from explained import Explained
 from session_clients import Clients, Pair
 
 import serverwamp_fast as wamp
@@ -57,21 +58,25 @@ async def publish(client: Any, topic: str, *args: Any, **options: Any) -> int:
 
 
 async def refusal(client: Any, topic: str, **options: Any) -> str:
-    code, request_type, request, details, uri = await client.ask(16, 3, {**ACKNOWLEDGE, **options}, topic)
+    code, request_type, request, details, uri, *payload = await client.ask(16, 3, {**ACKNOWLEDGE, **options}, topic)
     assert (code, request_type, request, details) == (8, 16, 3, {})
+    # What a handler refuses with has none.
+    assert not payload or list(payload[0]) == [payload[1]['message']]
     return str(uri)
 
 
 async def subscribe_refusal(client: Any, topic: str, match: str = 'exact') -> str:
-    code, request_type, request, details, uri = await client.ask(32, 4, {'match': match}, topic)
+    code, request_type, request, details, uri, *payload = await client.ask(32, 4, {'match': match}, topic)
     assert (code, request_type, request, details) == (8, 32, 4, {})
+    # What a handler refuses with has none.
+    assert not payload or list(payload[0]) == [payload[1]['message']]
     return str(uri)
 
 
 async def is_quiet(*clients: Any) -> None:
     """Nothing is on its way to the clients: what they hear next is the answer to what they ask."""
     for client in clients:
-        assert await client.ask(34, 9, 2**53) == [8, 34, 9, {}, 'wamp.error.no_such_subscription']
+        assert await client.ask(34, 9, 2**53) == Explained(34, 9, 'wamp.error.no_such_subscription')
 
 
 def plain(message: Any) -> Any:

@@ -355,7 +355,7 @@ def test_a_client_that_aborts_at_once_is_a_line_in_the_log(run, clients: Clients
 
     run(main())
     assert [line for line in caplog.messages if 'abort' in line] == [
-        "The client aborted before a session was open: 'com.example.changed_my_mind'"
+        "Ended the connection of 127.0.0.1, which aborted before a session was open: 'com.example.changed_my_mind'"
     ]
     assert not warnings_in(caplog)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from doubles import RecordingConnection, open_session
+from explained import Explained
 
 from serverwamp_fast._core.dispatch import attach, receive
 from serverwamp_fast.application import Application
@@ -16,7 +17,7 @@ from serverwamp_fast.protocol import WAMPRPCRequest
 from serverwamp_fast.realm import Realm
 from serverwamp_fast.rpc import RPCErrorResult, RPCProgressReport, RPCResult, RPCRouter
 
-RUNTIME_ERROR = [8, 48, 1, {}, 'wamp.error.runtime_error']
+RUNTIME_ERROR = Explained(48, 1, 'wamp.error.runtime_error')
 
 
 def use_routes(realm: Realm) -> Application:
@@ -180,7 +181,7 @@ CASES = [
     (return_a_set, {}, [RUNTIME_ERROR]),
     (yield_a_set, {}, [RUNTIME_ERROR]),
     (raise_generator_exit, {}, [RUNTIME_ERROR]),
-    (cancel, {}, [[8, 48, 1, {}, 'wamp.error.canceled']]),
+    (cancel, {}, [Explained(48, 1, 'wamp.error.canceled')]),
     (lambda: None, {}, [RUNTIME_ERROR]),
 ]
 
@@ -193,14 +194,14 @@ def test_a_procedure_that_looks_for_another_in_vain(path: Any) -> None:
 @pytest.mark.parametrize('path', [use_a_function_for_all_calls, use_a_router_of_its_own])
 def test_a_function_in_place_of_the_routes_that_finds_no_procedure(path: Any) -> None:
     message = {'message': 'nothing here'}
-    assert call(path, find_nothing) == [[8, 48, 1, {}, 'wamp.error.no_such_procedure', (), message]]
+    assert call(path, find_nothing) == [Explained(48, 1, 'wamp.error.no_such_procedure', message['message'])]
 
 
 @on_every_path
 def test_a_procedure_that_is_not_there(path: Any) -> None:
     message = {'message': 'There is no procedure elsewhere.'}
     assert call(path, echo, uri='elsewhere') == [
-        [8, 48, 1, {}, 'wamp.error.no_such_procedure', (), message]
+        Explained(48, 1, 'wamp.error.no_such_procedure', message['message'])
     ]
 
 
@@ -223,7 +224,7 @@ def test_the_caller(path: Any) -> None:
 def test_an_error_in_the_cleanup_is_logged(path: Any, caplog: pytest.LogCaptureFixture) -> None:
     call(path, fail_to_clean_up)
     (record,) = caplog.records
-    assert record.getMessage() == 'Exception from the cleanup of procedure procedure'
+    assert record.getMessage().startswith('Exception from the cleanup of procedure procedure, called by session ')
 
 
 @on_every_path
@@ -232,7 +233,7 @@ def test_arguments_that_do_not_fit(path: Any, caplog: pytest.LogCaptureFixture) 
         raise AssertionError
 
     message = {'message': 'Argument c required.'}
-    assert call(path, procedure) == [[8, 48, 1, {}, 'wamp.error.invalid_argument', (), message]]
+    assert call(path, procedure) == [Explained(48, 1, 'wamp.error.invalid_argument', message['message'])]
     assert not caplog.records
 
 

@@ -18,6 +18,7 @@ from calling import (
     return_something,
 )
 from doubles import RecordingConnection, open_session
+from explained import Explained, without_id
 from signatures import drive
 
 from serverwamp_fast._core.calls import Call, CallRules
@@ -99,14 +100,17 @@ def test_error_results(value: RPCErrorResult, answer: list[Any]) -> None:
 def test_error_uris_that_are_no_strings(uri: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert answers(RPCErrorResult(uri, ('why',))) == [RUNTIME_ERROR]
     (record,) = caplog.records
-    assert record.getMessage() == f'Procedure procedure ended with the error URI {uri!r}, which is not a string.'
+    assert without_id(record.getMessage()) == (
+        'Procedure procedure, called by session N of a client without an address, ended with the error URI '
+        f'{uri!r}, which is not a string.'
+    )
 
 
 @pytest.mark.parametrize('value', [object(), {1, 2}, 1j])
 def test_values_that_are_no_result(value: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert answers(value) == [RUNTIME_ERROR]
     (record,) = caplog.records
-    assert record.getMessage() == 'Exception from call handler for procedure procedure'
+    assert record.getMessage().startswith('Exception from call handler for procedure procedure, called by session ')
     assert f'A procedure returned {type(value).__name__}' in str(record.exc_info[1])
 
 
@@ -145,8 +149,8 @@ def test_no_such_procedure() -> None:
     session = open_session()
     attach(session, None, Dispatch(RPCRouter().call_rules, None, (), False))
     drive(receive(session, [48, 7, {}, 'com.example.other']))
-    message = {'message': 'There is no procedure com.example.other.'}
-    assert session.connection.sent == [[8, 48, 7, {}, 'wamp.error.no_such_procedure', (), message]]
+    sentence = 'There is no procedure com.example.other.'
+    assert session.connection.sent == [Explained(48, 7, 'wamp.error.no_such_procedure', sentence)]
 
 
 def test_arguments_that_do_not_fit(caplog: pytest.LogCaptureFixture) -> None:
@@ -155,7 +159,7 @@ def test_arguments_that_do_not_fit(caplog: pytest.LogCaptureFixture) -> None:
 
     for args, text in ((), 'Argument a required.'), (('x',), 'Argument a is not a valid int.'):
         sent = answers(procedure, args)
-        assert sent == [[8, 48, 1, {}, 'wamp.error.invalid_argument', (), {'message': text}]]
+        assert sent == [Explained(48, 1, 'wamp.error.invalid_argument', text)]
     # It is the caller's mistake.
     assert not caplog.records
 
@@ -180,9 +184,9 @@ def test_a_procedure_that_fails(
     procedure: Callable[[], Any], error: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert answers(procedure) == [RUNTIME_ERROR]
-    (record,) = caplog.records
+    (record,) = [record for record in caplog.records if record.name != 'serverwamp_fast.mistakes']
     assert (record.name, record.levelname) == ('serverwamp_fast.rpc', 'ERROR')
-    assert record.getMessage() == 'Exception from call handler for procedure procedure'
+    assert record.getMessage().startswith('Exception from call handler for procedure procedure, called by session ')
     assert record.exc_info[0] is error
 
 
@@ -250,7 +254,7 @@ def test_a_client_that_left_is_not_worth_a_line(caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.DEBUG)
     drive(make_call(return_something, RecordingConnection(ConnectionClosed())))
     assert [record.levelname for record in caplog.records] == ['DEBUG']
-    assert 'disconnected before the answer of procedure could be sent' in caplog.text
+    assert 'disconnected before the answer of procedure could be sent to session ' in caplog.text
 
 
 def test_a_result_without_a_form_on_the_wire(caplog: pytest.LogCaptureFixture) -> None:
@@ -258,7 +262,9 @@ def test_a_result_without_a_form_on_the_wire(caplog: pytest.LogCaptureFixture) -
     drive(make_call(return_something, connection))
     assert connection.sent == [RUNTIME_ERROR]
     (record,) = caplog.records
-    assert record.getMessage() == 'The answer of procedure procedure could not be sent: no form'
+    assert without_id(record.getMessage()) == (
+        'The answer of procedure procedure could not be sent to session N of a client without an address: no form'
+    )
     assert record.exc_info is None
 
 
@@ -268,9 +274,12 @@ def test_nothing_can_be_sent(caplog: pytest.LogCaptureFixture) -> None:
     drive(make_call(return_something, connection))
     assert connection.sent == []
     # That nothing can be sent is worth one line.
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ('ERROR', 'The answer of procedure procedure could not be sent: first'),
-        ('DEBUG', 'Nor could the caller of procedure be told: second'),
+    assert [(record.levelname, without_id(record.getMessage())) for record in caplog.records] == [
+        (
+            'ERROR',
+            'The answer of procedure procedure could not be sent to session N of a client without an address: first',
+        ),
+        ('DEBUG', 'Nor could the caller of procedure, session N of a client without an address, be told: second'),
     ]
 
 
@@ -305,7 +314,8 @@ def test_sends_through_a_subclass() -> None:
             await super().send_raw([*msg, 'loud'])
 
     assert answers(return_something, kind=Louder) == [[50, 1, {}, ('something',), 'loud']]
-    assert answers(raise_late, kind=Louder) == [[*RUNTIME_ERROR, 'loud']]
+    ((*error, loud),) = answers(raise_late, kind=Louder)
+    assert (error, loud) == (RUNTIME_ERROR, 'loud')
 
 
 def test_the_session_ends_under_a_procedure_that_sends(
@@ -392,7 +402,7 @@ def test_how_a_stream_ends(last: Any, answer: list[Any]) -> None:
 
 def test_a_stream_without_a_result(caplog: pytest.LogCaptureFixture) -> None:
     assert answers(lambda: Numbers(*REPORTS)) == [RUNTIME_ERROR]
-    assert 'Call handler for procedure procedure ended without a result.' in caplog.text
+    assert 'Call handler for procedure procedure, called by session ' in caplog.text
 
 
 def test_a_generator_cleans_up_when_its_result_is_out() -> None:
@@ -418,7 +428,7 @@ def test_a_generator_that_fails_to_clean_up(caplog: pytest.LogCaptureFixture) ->
 
     assert answers(procedure) == [[50, 1, {}, (1,)]]
     (record,) = caplog.records
-    assert record.getMessage() == 'Exception from the cleanup of procedure procedure'
+    assert record.getMessage().startswith('Exception from the cleanup of procedure procedure, called by session ')
 
 
 def test_an_iterator_that_fails_to_close_without_a_result() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from explained import Explained
 from talking import (
     SETTINGS,
     Setting,
@@ -23,8 +24,8 @@ from serverwamp_fast.adapters.anyio import AnyioAsyncSupport
 from serverwamp_fast.adapters.async_base import AsyncTaskGroup
 from serverwamp_fast.rpc import RPCProgressReport
 
-CANCELED = [8, 48, 1, {}, 'wamp.error.canceled']
-TIMEOUT = [8, 48, 1, {}, 'wamp.error.timeout']
+CANCELED = Explained(48, 1, 'wamp.error.canceled')
+TIMEOUT = Explained(48, 1, 'wamp.error.timeout')
 
 
 class Procedures:
@@ -409,7 +410,7 @@ def test_timeouts_that_are_none(setting: Setting, path: Any, timeout: Any) -> No
                 # JSON has no infinity.
                 return
             heard = await say(talk, 48, 1, {'timeout': timeout}, 'echo')
-            assert heard[:5] == [8, 48, 1, {}, 'wamp.error.invalid_argument']
+            assert heard == Explained(48, 1, 'wamp.error.invalid_argument')
             assert 'timeout' in heard[6]['message']
             await hear_nothing_more(talk)
 

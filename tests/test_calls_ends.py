@@ -12,6 +12,7 @@ import trio
 from calling import CANCELED, RUNTIME_ERROR, call_in, make_call, raise_late, return_something
 from conftest import LoopRunner
 from doubles import NativeClient, RecordingConnection, open_session
+from explained import Explained
 from isolated import run_isolated
 from signatures import drive
 
@@ -326,13 +327,13 @@ def test_native_answers(run: LoopRunner, caplog: pytest.LogCaptureFixture) -> No
             [50, 3, {'progress': True}, [1]],
             [50, 3, {}, [2]],
             [50, 4, {}, [2]],
-            [8, 48, 5, {}, 'wamp.error.runtime_error'],
-            [8, 48, 6, {}, 'wamp.error.runtime_error'],
+            Explained(48, 5, 'wamp.error.runtime_error'),
+            Explained(48, 6, 'wamp.error.runtime_error'),
             [8, 48, 7, {}, 'wamp.error.no_such_procedure', [], no_procedure],
             [8, 48, 8, {}, 'wamp.error.invalid_argument', [], no_argument],
             [50, 9, {}],
         ]
-        assert 'The answer of procedure unsendable could not be sent' in caplog.text
+        assert 'The answer of procedure unsendable could not be sent to session ' in caplog.text
 
     run(main())
 

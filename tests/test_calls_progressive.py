@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
+from explained import Explained
 from session_clients import Clients
 from talking import (
     SETTINGS,
@@ -140,7 +141,7 @@ def test_procedures_that_take_no_inputs(setting: Setting) -> None:
         procedures = Procedures()
         async with setting.join(procedures.routes, use_routes) as talk:
             heard = await say(talk, 48, 1, MORE, 'echo', [1])
-            assert heard[:5] == [8, 48, 1, {}, 'wamp.error.feature_not_supported']
+            assert heard == Explained(48, 1, 'wamp.error.feature_not_supported')
             await talk.tell(48, 1, MORE, 'echo', [2])
             await talk.tell(48, 1, {}, 'echo', [3])
             await hear_nothing_more(talk)
@@ -156,14 +157,14 @@ def test_a_call_without_a_valid_uri_is_answered_once(setting: Setting, path: Any
         async with setting.join(procedures.routes, path) as talk:
             for _ in range(2):
                 heard = await say(talk, 48, 1, MORE, 'a b', [1])
-                assert heard[:5] == [8, 48, 1, {}, 'wamp.error.invalid_uri']
+                assert heard == Explained(48, 1, 'wamp.error.invalid_uri')
                 await talk.tell(48, 1, MORE, 'a b', [2])
                 await hear_nothing_more(talk)
                 await talk.tell(48, 1, {}, 'a b', [3])
                 await hear_nothing_more(talk)
                 # Now the id is free.
             heard = await say(talk, 48, 1, {}, 'a b', [1])
-            assert heard[:5] == [8, 48, 1, {}, 'wamp.error.invalid_uri']
+            assert heard == Explained(48, 1, 'wamp.error.invalid_uri')
             assert await say(talk, 48, 1, {}, 'echo', [4]) == [50, 1, {}, [4]]
 
     setting.run(main)
@@ -178,7 +179,7 @@ def test_not_with_synchronized_requests(setting: Setting, path: Any) -> None:
             procedures.routes, path, synchronize_requests=True
         ) as talk:
             heard = await say(talk, 48, 1, MORE, 'collect', [1])
-            assert heard[:5] == [8, 48, 1, {}, 'wamp.error.feature_not_supported']
+            assert heard == Explained(48, 1, 'wamp.error.feature_not_supported')
             await talk.tell(48, 1, {}, 'collect', [2])
             await hear_nothing_more(talk)
 
@@ -197,7 +198,7 @@ def test_cancelled_while_waiting_for_inputs(
             await talk.tell(48, 1, MORE, 'collect', [1])
             await hear_nothing_more(talk)
             heard = await say(talk, 49, 1, {'mode': mode})
-            assert heard == [8, 48, 1, {}, 'wamp.error.canceled']
+            assert heard == Explained(48, 1, 'wamp.error.canceled')
             await talk.tell(48, 1, MORE, 'collect', [2])
             await talk.tell(48, 1, {}, 'collect', [3])
             await hear_nothing_more(talk)
@@ -254,7 +255,7 @@ def test_a_procedure_that_takes_no_inputs_can_be_cancelled(setting: Setting, pat
         async with setting.join(procedures.routes, path) as talk:
             for number in range(RPCInputs.LIMIT):
                 await talk.tell(48, 1, MORE, 'slow', [number])
-            assert await say(talk, 49, 1, {'mode': mode}) == [8, 48, 1, {}, 'wamp.error.canceled']
+            assert await say(talk, 49, 1, {'mode': mode}) == Explained(48, 1, 'wamp.error.canceled')
             await talk.tell(48, 1, {}, 'slow')
             await hear_nothing_more(talk)
             procedures.gate.set()
@@ -272,15 +273,15 @@ def test_a_procedure_that_takes_no_inputs_does_not_keep_its_client_for_ever(
         async with setting.join(procedures.routes, path) as talk:
             for number in range(2 * RPCInputs.LIMIT):
                 await talk.tell(48, 1, MORE, 'slow', [number])
-            assert await hear(talk) == [8, 48, 1, {}, 'wamp.error.timeout']
+            assert await hear(talk) == Explained(48, 1, 'wamp.error.timeout')
             await hear_nothing_more(talk)
 
     monkeypatch.setattr(RPCInputs, 'PATIENCE', 0)
     setting.run(main)
     (warning,) = [record for record in caplog.records if record.levelname == 'WARNING']
-    assert warning.getMessage() == (
-        'A call ends because procedure slow has taken none of its inputs for 0 seconds.'
-    )
+    text = warning.getMessage()
+    assert text.startswith('A call of session ')
+    assert text.endswith(' ends because procedure slow has taken none of its inputs for 0 seconds.')
 
 
 @in_every_setting
@@ -347,7 +348,7 @@ def test_only_a_progressive_call_has_continuations(setting: Setting) -> None:
 
         async with setting.join(routes, use_routes) as talk:
             await talk.tell(48, 1, {}, 'wait')
-            assert (await say(talk, 48, 1, {}, 'not a uri'))[:5] == [8, 48, 1, {}, 'wamp.error.invalid_uri']
+            assert await say(talk, 48, 1, {}, 'not a uri') == Explained(48, 1, 'wamp.error.invalid_uri')
             gate.set()
             assert (await talk.hear())[:2] == [50, 1]
 

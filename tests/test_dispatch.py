@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from doubles import RecordingConnection, open_session
+from explained import Explained
 from isolated import run_isolated
 from signatures import drive
 
@@ -66,11 +67,11 @@ MARKS = {
 # What an application handles by functions, without anything of its own.
 DELEGATED = {'GOODBYE', 'SUBSCRIBE', 'UNSUBSCRIBE'}
 REFUSED = {
-    'PUBLISH': [8, 16, 5, {}, 'wamp.error.not_authorized'],
-    'REGISTER': [8, 64, 5, {}, 'wamp.error.feature_not_supported'],
-    'UNREGISTER': [8, 66, 5, {}, 'wamp.error.no_such_registration'],
-    'YIELD': [8, 70, 5, {}, 'wamp.error.invalid_argument'],
-    'ERROR': [8, 68, 5, {}, 'wamp.error.invalid_argument'],
+    'PUBLISH': Explained(16, 5, 'wamp.error.not_authorized'),
+    'REGISTER': Explained(64, 5, 'wamp.error.feature_not_supported'),
+    'UNREGISTER': Explained(66, 5, 'wamp.error.no_such_registration'),
+    'YIELD': Explained(70, 5, 'wamp.error.invalid_argument'),
+    'ERROR': Explained(68, 5, 'wamp.error.invalid_argument'),
 }
 
 
@@ -190,18 +191,18 @@ async def yield_something(session: WAMPSession, message: Any) -> Any:
 @pytest.mark.parametrize(
     ('function', 'answer'),
     [
-        (find_nothing, ['wamp.error.no_such_procedure', (), {'message': 'nothing here'}]),
-        (fail_late, ['wamp.error.runtime_error']),
-        (fail_at_once, ['wamp.error.runtime_error']),
-        (yield_something, ['wamp.error.runtime_error']),
-        (lambda session, message: None, ['wamp.error.runtime_error']),
+        (find_nothing, Explained(48, 5, 'wamp.error.no_such_procedure', 'nothing here')),
+        (fail_late, Explained(48, 5, 'wamp.error.runtime_error')),
+        (fail_at_once, Explained(48, 5, 'wamp.error.runtime_error')),
+        (yield_something, Explained(48, 5, 'wamp.error.runtime_error')),
+        (lambda session, message: None, Explained(48, 5, 'wamp.error.runtime_error')),
     ],
 )
 def test_functions_for_calls_that_fail(function: Any, answer: list[Any]) -> None:
     session = open_session()
     attach(session, None, Dispatch(None, function, [CODES['CALL']], False))
     drive(receive(session, MESSAGES['CALL']))
-    assert session.connection.sent == [[8, 48, 5, {}, *answer]]
+    assert session.connection.sent == [answer]
 
 
 @pytest.mark.parametrize('options', [{}, {'progress': True}])
@@ -252,7 +253,7 @@ def test_a_publisher_that_does_not_wait_gets_no_answer(options: dict) -> None:
 def test_an_error_is_answered_by_its_own_request(request_type: int) -> None:
     session, _ = make_session()
     drive(receive(session, [8, request_type, 9, {}, 'com.example.no']).work)
-    expected = [8, request_type, 9, {}, 'wamp.error.invalid_argument']
+    expected = Explained(request_type, 9, 'wamp.error.invalid_argument')
     assert session.connection.sent == [expected]
 
 
@@ -279,7 +280,7 @@ def test_invalid_requests_are_answered(message: list[Any], uri: str, text: str) 
     work = receive(session, message)
     assert isinstance(work, InOrder)
     drive(work.work)
-    expected = [8, message[0], 5, {}, uri, (), {'message': text}]
+    expected = Explained(message[0], 5, uri, text)
     assert session.connection.sent == [expected]
     assert delegate.messages == []
     for state in set(MARKS) - {'open'}:
@@ -309,7 +310,7 @@ def test_an_invalid_message_that_is_no_request() -> None:
 def test_an_invalid_error_is_answered_as_a_valid_one(request_id: float) -> None:
     session, _ = make_session()
     drive(receive(session, [8, 68, request_id, {}, 'a b']).work)
-    assert session.connection.sent == [[8, 68, 5, {}, 'wamp.error.invalid_argument']]
+    assert session.connection.sent == [Explained(68, 5, 'wamp.error.invalid_argument')]
 
 
 @pytest.mark.parametrize(

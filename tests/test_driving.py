@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from explained import Explained
 from raw_client import CLIENT_GOODBYE, HELLO, make_app
 from session_clients import Clients, Pair
 
@@ -271,7 +272,7 @@ def test_calls_that_wait_for_a_client_to_read_can_be_cancelled(run) -> None:
         assert (await pair.outgoing.get())[0] == 2
         # All of them are read before the first one begins.
         pair.say(*([48, n, {}, 'large', [n]] for n in (1, 2, 3)), [49, 2, {'mode': 'kill'}])
-        assert await pair.outgoing.get() == [8, 48, 2, {}, 'wamp.error.canceled']
+        assert await pair.outgoing.get() == Explained(48, 2, 'wamp.error.canceled')
         pair.reads.set()
         assert [(await pair.outgoing.get())[1] for _ in range(2)] == [1, 3]
         assert started == [1, 3]
@@ -377,7 +378,7 @@ def test_an_error_of_the_client_with_a_bad_uri(run) -> None:
                 client = await connect()
                 await client.hello()
                 answer = await client.ask(8, 68, 5.0, {}, 'not a URI')
-                assert answer == [8, 68, 5, {}, 'wamp.error.invalid_argument']
+                assert answer == Explained(68, 5, 'wamp.error.invalid_argument')
                 assert await client.call(1, 'echo', 'x') == ['x']
 
     run(main())

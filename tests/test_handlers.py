@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from conftest import LoopRunner
 from doubles import RecordingConnection, hear_goodbye, open_session
+from explained import Explained
 from signatures import drive
 
 from serverwamp_fast.errors import (
@@ -35,8 +36,8 @@ from serverwamp_fast.realm import Realm
 from serverwamp_fast.rpc import RPCErrorResult, RPCProgressReport, RPCRequest, RPCResult
 from serverwamp_fast.session import WAMPSession
 
-RUNTIME_ERROR = [8, 48, 1, {}, 'wamp.error.runtime_error']
-CANCELED = [8, 48, 1, {}, 'wamp.error.canceled']
+RUNTIME_ERROR = Explained(48, 1, 'wamp.error.runtime_error')
+CANCELED = Explained(48, 1, 'wamp.error.canceled')
 
 
 # ---- Calls ---------------------------------------------------------------------------------------
@@ -103,16 +104,14 @@ def test_a_stream_without_a_result(caplog: pytest.LogCaptureFixture) -> None:
         yield RPCProgressReport((1,))
 
     assert answers(handle) == [RUNTIME_ERROR]
-    assert 'procedure com.example.procedure ended without a result' in caplog.text
+    assert 'procedure com.example.procedure, called by session ' in caplog.text
 
 
 def test_no_such_procedure(caplog: pytest.LogCaptureFixture) -> None:
     async def handle(request: RPCRequest) -> Any:
         raise NoSuchRouteError('nothing here')
 
-    message = {'message': 'nothing here'}
-    expected = [8, 48, 1, {}, 'wamp.error.no_such_procedure', (), message]
-    assert answers(handle) == [expected]
+    assert answers(handle) == [Explained(48, 1, 'wamp.error.no_such_procedure', 'nothing here')]
     ((*_, text),) = answers(None, uri='com.example.other')
     assert 'com.example.other' in text['message']
     assert not caplog.records
@@ -135,8 +134,8 @@ async def raise_in_stream(request: Any) -> Any:
 def test_a_handler_that_fails(function: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert answers(function) == [RUNTIME_ERROR]
     (record,) = caplog.records
-    assert record.getMessage() == (
-        'Exception from call handler for procedure com.example.procedure'
+    assert record.getMessage().startswith(
+        'Exception from call handler for procedure com.example.procedure, called by session '
     )
     assert str(record.exc_info[1]) == 'in the handler'
 
@@ -343,13 +342,15 @@ def test_handlers_that_refuse_or_fail(
         handle = session.realm.handle_subscription
         session.realm.set_subscription_handler(lambda *args: handle(*args))
     subscribe_to(session)
-    assert session.connection.sent == [[8, 32, 1, {}, uri]]
+    # What the handler refuses with passes as it is.
+    expected = Explained(32, 1, uri) if is_logged else [8, 32, 1, {}, uri]
+    assert session.connection.sent == [expected]
     assert not session.has_subscriptions
     assert len(session.realm.topics) == 0
     assert bool(caplog.records) == is_logged
     if is_logged:
         (record,) = caplog.records
-        assert record.getMessage() == 'Exception from subscription handler for topic topic'
+        assert record.getMessage().startswith('Exception from subscription handler for topic topic, for session ')
 
 
 def test_a_refusal_by_another_package(caplog: pytest.LogCaptureFixture) -> None:
@@ -362,7 +363,7 @@ def test_a_refusal_by_another_package(caplog: pytest.LogCaptureFixture) -> None:
 
     session = make_session(refuse_by_another)
     subscribe_to(session)
-    assert session.connection.sent == [[8, 32, 1, {}, 'wamp.error.runtime_error']]
+    assert session.connection.sent == [Explained(32, 1, 'wamp.error.runtime_error')]
     (record,) = caplog.records
     assert f'the SubscribeError of {__name__}. Import it from serverwamp_fast' in record.getMessage()
 
@@ -370,7 +371,7 @@ def test_a_refusal_by_another_package(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_topic_without_a_route(caplog: pytest.LogCaptureFixture) -> None:
     session = make_session(fail)
     subscribe_to(session, 'other')
-    assert session.connection.sent == [[8, 32, 1, {}, 'wamp.error.invalid_uri']]
+    assert session.connection.sent == [Explained(32, 1, 'wamp.error.invalid_uri')]
     assert not caplog.records
 
 
@@ -395,7 +396,7 @@ def test_one_function_for_all_topics() -> None:
 def test_unsubscribing_what_is_not_there(number: int) -> None:
     session = make_session(fail)
     unsubscribe_from(session, number)
-    expected = [8, 34, 2, {}, 'wamp.error.no_such_subscription']
+    expected = Explained(34, 2, 'wamp.error.no_such_subscription')
     assert session.connection.sent == [expected]
 
 

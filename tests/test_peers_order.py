@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from client_frames import CLOSE, PING, PONG, close_payload, frame
 from echo_servers import JSON, JSON_BATCHED, MSGPACK_BATCHED, SUBPROTOCOLS
+from explained import Explained
 from raw_client import CLIENT_GOODBYE, HELLO, RawClient, make_app, serving, warnings_in
 
 import serverwamp_fast as wamp
@@ -518,7 +519,7 @@ def test_a_client_that_leaves_a_subscription_handler_sending(run, caplog) -> Non
         async with serving(app) as server:
             client = await server.join()
             answer = await client.ask(32, 1, {}, 'other')
-            assert answer == [8, 32, 1, {}, 'wamp.error.runtime_error']
+            assert answer == Explained(32, 1, 'wamp.error.runtime_error')
             await client.say([32, 2, {}, 't'])
             await started.wait()
             (connection,) = server.connections

@@ -20,6 +20,7 @@ from echo_servers import (
     websockets_server,
     websockets_trio_server,
 )
+from explained import Explained
 
 import serverwamp_fast as wamp
 
@@ -87,7 +88,7 @@ async def converse(app: wamp.Application, clients: list[Client]) -> None:
         event = await client.hear()
         assert event == [36, numbers[1], answer[2], {'topic': 'news.client'}, ['hello'], {'key': b'\x00\xff'}]
     refused = await publisher.ask(16, 3, {'acknowledge': True}, 'other')
-    assert refused == [8, 16, 3, {}, 'wamp.error.not_authorized']
+    assert refused == Explained(16, 3, 'wamp.error.not_authorized')
     for client in clients:
         assert (await client.ask(6, {}, 'wamp.close.close_realm'))[0] == 6
 

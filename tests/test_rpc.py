@@ -1,6 +1,7 @@
 """rpc: what procedures are told and can answer, and the router on its public path."""
 
 import dataclasses
+import re
 from collections import UserDict, UserList, deque
 from collections.abc import Callable
 from enum import StrEnum
@@ -285,7 +286,7 @@ def test_arguments_that_do_not_fit() -> None:
 
     (error,) = results_of(make_router(takes), request_for(args=('x',)))
     message = 'Argument a is not a valid int.'
-    assert error == RPCErrorResult('wamp.error.invalid_argument', (), {'message': message})
+    assert error == RPCErrorResult('wamp.error.invalid_argument', (message,), {'message': message})
 
 
 def test_camel_snake_conversion() -> None:
@@ -382,6 +383,13 @@ def test_streams_as_serverwamp(names: list[str], is_generator: bool) -> None:
     assert outcome(ours) == outcome(theirs)
 
 
+def said_once(result: Any) -> Any:
+    """A result without the sentence that ours have in a second place."""
+    if not isinstance(result, tuple) or 'wamp.error.invalid_argument' not in result[1]:
+        return result
+    return result[0], re.sub(r"'args': \(.*\), 'kwargs'", "'args': (), 'kwargs'", result[1])
+
+
 @given(procedures(), ARGS, KWARGS, DEFAULT_ARGS, st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_calls_as_serverwamp(
@@ -406,6 +414,6 @@ def test_calls_as_serverwamp(
             'address' if isinstance(result, tuple) and ' at 0x' in result[1] else result
             for result in found
         ]
-        return [found, bound]
+        return [[said_once(result) for result in found], bound]
 
     assert outcome(ours) == outcome(theirs), function.source

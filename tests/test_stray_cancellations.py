@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from explained import Explained
 from raw_client import CLIENT_GOODBYE, HELLO, make_app
 from session_clients import Clients, Pair
 
@@ -67,7 +68,7 @@ def test_from_a_subscription_handler(run, clients: Clients, caplog) -> None:
         async with clients.of(app) as connect:
             client = await connect()
             await client.hello()
-            assert await client.ask(32, 1, {}, 'never') == [8, 32, 1, {}, 'wamp.error.runtime_error']
+            assert await client.ask(32, 1, {}, 'never') == Explained(32, 1, 'wamp.error.runtime_error')
             (session,) = app._active_sessions
             assert not session.has_subscriptions
             assert await client.call(2, 'echo', 'x') == ['x']

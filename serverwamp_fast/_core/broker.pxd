@@ -10,6 +10,6 @@ cdef class BrokerCore:
     cdef object __weakref__
 
     cdef object receive(self, SessionCore session, object message)
-    cdef object go_on(self, SessionCore session, object message, str refusal)
-    cdef object refuse(self, SessionCore session, object message, str error_uri)
+    cdef object go_on(self, SessionCore session, object message, tuple refusal)
+    cdef object refuse(self, SessionCore session, object message, tuple refusal)
     cdef list deliver(self, Publication publication, bint is_retained)

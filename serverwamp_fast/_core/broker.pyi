@@ -9,8 +9,8 @@ from .topics import TopicTable
 class BrokerCore:
     """What the core knows of a realm's broker. A subclass adds three methods; see serverwamp_fast.publishing.Broker.
 
-    - `find_publish_refusal(session, message)`: return the URI of the ERROR that answers a PUBLISH, None if it may be
-      published, or an awaitable of either
+    - `find_publish_refusal(session, message)`: return URI and sentence of the ERROR that answers a PUBLISH, None if it
+      may be published, or an awaitable of either
     - `decide_later(session, message, awaitable)`: return a coroutine that awaits that and goes on with decide()
     - `finish(sessions, publisher, answer)`: return a coroutine that empties the sessions' outboxes, and then gives the
       answer to acknowledge(), unless it is None
@@ -29,10 +29,12 @@ class BrokerCore:
     def retained(self) -> RetainedEvents:
         """The events that are kept for those who subscribe later."""
 
-    def decide(self, session: SessionCore, message: Any, refusal: str | None) -> Awaitable[Any] | None:
+    def decide(
+        self, session: SessionCore, message: Any, refusal: tuple[str, str] | None
+    ) -> Awaitable[Any] | None:
         """Go on with a PUBLISH when the rules have been asked; returns None or an awaitable.
 
-        `refusal` is the URI of the error to answer with, or None to publish.
+        `refusal` is the URI of the error to answer with, and a sentence that says why; or None to publish.
         """
 
     def acknowledge(self, publisher: SessionCore, answer: Any) -> Awaitable[Any] | None:

@@ -52,7 +52,7 @@ cdef class Call(Steps):
     cdef int hold(self, object cancel) except -1
     cdef int abandon(self) except -1
     cdef int stop(self) except -1
-    cdef object end_early(self, object uri, bint kills)
+    cdef object end_early(self, object uri, object sentence, bint kills)
     cdef object shielded(self, object awaitable)
     cdef object hand_over(self)
     cdef object invoke(self, CallPlan plan)
@@ -62,6 +62,10 @@ cdef class Call(Steps):
     cdef object answer_interpreted(self, object value)
     cdef object answer_result(self, object args, object kwargs)
     cdef object answer_error(self, object uri, object args, object kwargs)
+    cdef int log_exception(self, object error) except -1
+    cdef object answer_failed(self)
+    cdef object refuse(self, object uri, object sentence)
+    cdef object send_explained(self, object uri, object sentence)
     cdef object send_error(self, object uri, object args, object kwargs)
 
 cdef class OwnCall(Call):
@@ -71,6 +75,7 @@ cdef class OwnCall(Call):
 
 cdef class Expiry(Steps):
     cdef Call call
+    cdef object sentence        # what the caller is told, or None for its own timeout
 
 cdef class RoomWait(Steps):
     cdef Call call

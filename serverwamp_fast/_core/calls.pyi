@@ -52,6 +52,10 @@ class Call(Steps):
         """The URI that was called."""
 
     @property
+    def caller(self) -> str:
+        """What the log calls the caller."""
+
+    @property
     def wants_progress(self) -> bool:
         """Whether the caller asked for progressive results (WAMP AP, "Progressive Call Results")."""
 
@@ -100,9 +104,9 @@ class OwnCall(Call):
     """A CALL that is handled by a function of the application, which answers as it likes."""
 
 class Expiry(Steps):
-    """The end of a call whose time is up."""
+    """The end of a call whose time is up. `sentence` says why, to the caller; without it, its own timeout."""
 
-    def __new__(cls, call: Call) -> Self: ...
+    def __new__(cls, call: Call, sentence: str | None = None) -> Self: ...
 
 class RoomWait(Steps):
     """The wait for a procedure to take inputs of its call; ends the call if it takes none for too long.

@@ -25,6 +25,6 @@ cdef class WAMPPeer(WebSocketTransport):
     cdef int give_to_opener(self, object item) except -1
     cdef int drain_held(self) except -1
     cdef int end_session(self) except -1
-    cdef int refuse(self, object uri, object text, int level=*) except -1
+    cdef int refuse(self, object uri, str text, int level=*, object failure=*) except -1
     cdef int wake_consumer(self) except -1
     cdef int put_message(self, object message) except -1

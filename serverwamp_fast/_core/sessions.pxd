@@ -57,6 +57,7 @@ cdef class SessionCore:
     cdef int refuse_sending(self) except -1
     cdef object emit_result(self, object request_id, bint progress, object args, object kwargs)
     cdef object emit_error(self, int request_type, object request_id, object uri, object args, object kwargs)
+    cdef object emit_refusal(self, int request_type, object request_id, object uri, object sentence)
     cdef object emit_through(self, object message)
     cdef object emit_event(self, object topic, object args, object kwargs, object trust_level)
     cdef object emit_to(

@@ -47,6 +47,7 @@ cdef class WebSocketTransport(Outlet):
     cdef int on_turn(self) except -1
 
     cdef int lose(self) except -1
+    cdef object name_client(self)
     cdef int leave(self) except -1
     cdef int wake_waiters(self, object error) except -1
     cdef int process(self, unsigned char *data, size_t size) except -1

@@ -19,6 +19,7 @@ except ModuleNotFoundError as error:
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
+from ..clients import client_name
 from ..connection import SERVICE_RESTART, ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
 from .http_info import parse_cookies, read_tls_unique
@@ -269,7 +270,7 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         # RFC 6455, 8.1. aiohttp itself looks at text only where it decodes it.
         logger.warning(
             'Closed the WebSocket of %s: a text message is not UTF-8.',
-            self.transport_info['peer_address'],
+            client_name(self),
         )
         await self._close_ws(code=INVALID_TEXT, message=b'Invalid UTF-8')
 
@@ -278,7 +279,7 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         if isinstance(error, WebSocketError):
             logger.warning(
                 'Closed the WebSocket of %s with code %s: %s',
-                self.transport_info['peer_address'],
+                client_name(self),
                 int(error.code),
                 error,
             )

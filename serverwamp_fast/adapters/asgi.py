@@ -188,7 +188,7 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         return await anext(self._payloads, None)
 
     async def _refuse_size(self) -> None:
-        log_too_large(logger, self.transport_info['peer_address'], self.max_size)
+        log_too_large(logger, self, self.max_size)
         await self._close_ws(code=TOO_LARGE, reason='Message too large')
 
     async def send_payload(self, payload: bytes) -> None:

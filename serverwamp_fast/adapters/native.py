@@ -21,6 +21,7 @@ from .._core.hubs import Hub
 from .._core.messages import check
 from .._core.peers import WAMPPeer
 from ..application import Application
+from ..clients import client_name
 from ..connection import SERVICE_RESTART, Connection
 from ..errors import CannotServe, ConnectionClosed, UnsuitableAsyncSupport
 from ..protocol import abort_msg
@@ -268,9 +269,11 @@ class Server:
         try:
             await self._app.handle_connection(peer)
         except ConnectionClosed:
-            logger.debug('A client disconnected before an answer could be sent.')
+            logger.debug('The client disconnected before an answer could be sent to %s.', client_name(peer))
         except Exception:
-            logger.exception('Unhandled exception from %s.handle_connection().', type(self._app).__name__)
+            logger.exception(
+                'Unhandled exception from %s.handle_connection(), for %s.', type(self._app).__name__, client_name(peer)
+            )
             peer.start_close(1011)
         finally:
             peer.start_close()

@@ -22,6 +22,7 @@ from websockets.typing import Subprotocol
 from .._core.codec_base import Codec
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
+from ..clients import client_name
 from ..connection import (
     SERVICE_RESTART,
     TOO_LARGE,
@@ -165,7 +166,7 @@ class WebsocketsConnection(PayloadConnection):
         return tls
 
     async def _refuse_size(self) -> None:
-        log_too_large(logger, self.transport_info['peer_address'], self.max_size)
+        log_too_large(logger, self, self.max_size)
         await self.close_websocket(self._ws, TOO_LARGE, 'Message too large')
 
     def _log_failure(self, closed: WebSocketClosed) -> None:
@@ -179,7 +180,7 @@ class WebsocketsConnection(PayloadConnection):
         ):
             logger.warning(
                 'Closed the WebSocket of %s with code %d: %s',
-                self.transport_info['peer_address'],
+                client_name(self),
                 closed.sent.code,
                 closed.sent.reason or 'no reason given',
             )

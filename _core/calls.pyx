@@ -18,6 +18,7 @@ from .sessions cimport SessionCore
 from .states cimport STATE_CLOSING, STATE_ENDED
 from .steps cimport STEPS_DONE, STEPS_NEW, Steps
 from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
+from serverwamp_fast.lone_arguments import as_one_argument
 
 cdef extern from "Python.h":
     bint PyCoro_CheckExact(object candidate) noexcept
@@ -236,6 +237,8 @@ cdef class Call(Steps):
             is_error = hasattr(result, 'error_uri')
             args = result.args
             kwargs = result.kwargs
+            if isinstance(args, (str, bytes)):
+                args = as_one_argument(args, self.find_handler())
         except Exception as error:
             return self.raised(error)
         if is_error:
@@ -246,6 +249,12 @@ cdef class Call(Steps):
                 return self.answer_error('wamp.error.runtime_error', None, None)
             return self.answer_error(uri, args, kwargs)
         return self.answer_result(args, kwargs)
+
+    cdef object find_handler(self):
+        """Return the function that the application has for this call."""
+        if self.rules.handler is not None:
+            return self.rules.handler
+        return (<CallPlan?> self.rules.routes.find(self.uri)).procedure
 
     cdef object answer_result(self, object args, object kwargs):
         self.stage = CALL_REPLYING
@@ -293,6 +302,8 @@ cdef class Call(Steps):
         Raises ConnectionClosed, and SerializationError where the report has no form on the wire.
         """
         demand_session(self)
+        if isinstance(args, (str, bytes)):
+            args = as_one_argument(args, self.find_handler())
         return self.session.emit_result(self.request_id, True, args, kwargs)
 
     # While it runs

@@ -15,6 +15,7 @@ from ._core.publications import Audience, Publication
 from ._core.topics import TopicTable
 from ._core.uris import check_pattern, check_uri
 from .errors import ConnectionClosed, counts_as_error
+from .lone_arguments import as_one_argument
 
 if TYPE_CHECKING:
     from .session import WAMPSession
@@ -196,6 +197,8 @@ class Broker(BrokerCore):
         """Publish for the server; see Realm.publish()."""
         if not check_uri(topic):
             raise ValueError(f'{topic!r} is not a topic: components that are not empty, with dots between them.')
+        if isinstance(args, (str, bytes)):
+            args = as_one_argument(args)
         publication = Publication(
             str.__str__(topic),
             # What is retained or held must not change with the caller's own list.

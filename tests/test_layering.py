@@ -35,7 +35,7 @@ LAYERS = [
     {'protocol'},
     {'json', 'helpers', 'connection', 'auth'},
     {'_core'},
-    {'errors', 'alias', '__about__'},
+    {'errors', 'alias', 'lone_arguments', '__about__'},
 ]
 # The application makes adapters for libraries that need not be installed, so it loads them when
 # they are asked for.

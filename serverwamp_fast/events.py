@@ -41,8 +41,8 @@ class TopicRouteSet(RouteSet):
     """A table of subscription handlers; its methods decorate them.
 
     A handler is an asynchronous generator function: what is before its yield runs when a session subscribes,
-    the rest when the subscription ends. Its parameters are any of `topic_uri` (or `topic`), `session` and the default args;
-    `match` says that it takes patterns too, and is 'exact', 'prefix' or 'wildcard' (WAMP AP, "Pattern-based
+    the rest when the subscription ends. Its parameters are any of `topic_uri` (or `topic`), `session` and the default
+    args; `match` says that it takes patterns too, and is 'exact', 'prefix' or 'wildcard' (WAMP AP, "Pattern-based
     Subscription").
     """
 

@@ -61,8 +61,8 @@ def deserialize_msg(msg_json: str | bytes | bytearray | memoryview) -> Any:
 def objects_from_json_batch(batch: str | bytes | bytearray | memoryview) -> Iterator[Any]:
     """Yield the messages of a batch (WAMP AP, "Message Batching").
 
-    Raises WAMPMsgParseError, before the first one, if any of them isn't JSON. Of a batch that is empty, or separators and
-    nothing else, there is nothing to yield; transports refuse those.
+    Raises WAMPMsgParseError, before the first one, if any of them isn't JSON. An empty batch, or one of separators
+    alone, yields nothing; transports refuse those.
     """
     rest = batch.strip(JSON_BATCH_SPLITTER) if isinstance(batch, str) else bytes(batch).strip(b'\x1e')
     if not rest:

@@ -1,6 +1,7 @@
 """What the adapters for aiohttp and ASGI have by default: serverwamp's names, and how large a message may be."""
 
 import asyncio
+import contextlib
 import json
 
 import aiohttp
@@ -43,12 +44,15 @@ def test_message_size_on_aiohttp(options: dict[str, int], size: int, is_taken: b
             ws = await client.ws_connect('/', protocols=['wamp.2.json'])
             await ws.send_str(json.dumps([1, 'r', {'roles': {'caller': {}}}]))
             await ws.receive()
-            await ws.send_str(json.dumps([48, 1, {}, 'length', ['x' * size]]))
+            # The server may close before it has read all of it.
+            with contextlib.suppress(ConnectionError):
+                await ws.send_str(json.dumps([48, 1, {}, 'length', ['x' * size]]))
             answer = await ws.receive(10)
             if is_taken:
                 assert json.loads(answer.data) == [50, 1, {}, [size]]
             else:
-                assert (answer.type, answer.data) == (aiohttp.WSMsgType.CLOSE, 1009)
+                assert answer.type is not aiohttp.WSMsgType.TEXT
+                assert ws.close_code in (1009, 1006)
             await ws.close()
 
     asyncio.run(main())

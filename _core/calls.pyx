@@ -21,6 +21,7 @@ from .states cimport STATE_CLOSING, STATE_ENDED
 from .steps cimport STEPS_DONE, STEPS_NEW, STEPS_RUNNING, Steps
 from serverwamp_fast.clients import log_refusal, session_name, shorten
 from serverwamp_fast.errors import ConnectionClosed, InvalidArgumentError, NoSuchRouteError
+from serverwamp_fast.lone_arguments import as_one_argument
 from serverwamp_fast.mistakes import name_function
 
 cdef extern from "Python.h":
@@ -256,6 +257,8 @@ cdef class Call(Steps):
             is_error = hasattr(result, 'error_uri')
             args = result.args
             kwargs = result.kwargs
+            if isinstance(args, (str, bytes)):
+                args = as_one_argument(args, self.find_handler())
         except Exception as error:
             return self.raised(error)
         if is_error:
@@ -267,6 +270,12 @@ cdef class Call(Steps):
                 return self.answer_failed()
             return self.answer_error(uri, args, kwargs)
         return self.answer_result(args, kwargs)
+
+    cdef object find_handler(self):
+        """Return the function that the application has for this call."""
+        if self.rules.handler is not None:
+            return self.rules.handler
+        return (<CallPlan?> self.rules.routes.find(self.uri)).procedure
 
     cdef object answer_result(self, object args, object kwargs):
         self.stage = CALL_REPLYING
@@ -343,6 +352,8 @@ cdef class Call(Steps):
         """
         cdef Call outer = self if self.outer is None else self.outer
         demand_session(self)
+        if isinstance(args, (str, bytes)):
+            args = as_one_argument(args, self.find_handler())
         on_its_way = self.session.emit_result(self.request_id, True, args, kwargs)
         if outer.timeout > 0:
             outer.reported_at = monotonic()

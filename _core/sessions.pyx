@@ -24,6 +24,7 @@ from .topics cimport NO_PLACE, Subscription, Topic, TopicTable
 from serverwamp_fast._core.messages import MESSAGE_NAMES
 from serverwamp_fast.clients import log_refusal, session_name
 from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
+from serverwamp_fast.lone_arguments import as_one_argument
 
 logger = logging.getLogger('serverwamp_fast.session')
 
@@ -442,6 +443,8 @@ cdef class SessionCore:
 
     def send_event(self, topic, args=(), kwargs=None, trust_level=None):
         """Send an event to the client if it is subscribed to `topic`; await the result. See WAMPSession."""
+        if isinstance(args, (str, bytes)):
+            args = as_one_argument(args)
         return new_sending(self, topic, args, kwargs, trust_level)
 
     def send_raw(self, msg):

@@ -115,14 +115,16 @@ class Application(DefaultRealmSettings):
     """A WAMP application: its realms, how its sessions are run, and what serves it.
 
     - allow_default_realm: whether clients that ask for an unknown realm get the default one; otherwise they are
-      answered with `wamp.error.no_such_realm`
+      answered with `wamp.error.no_such_realm`. They do if nothing is said; where there are named realms too, a
+      line in the log then tells of it.
     - async_support: the async library's AsyncSupport class; asyncio's by default
     - synchronize_requests: whether a session's requests are handled one after another
     - protocol_request_handlers: functions (request, session) by request class, in place of the built-in ones
     - open_timeout: seconds that a client has from connecting to an open session
     - close_timeout: seconds that a client has to answer GOODBYE or Close
-    - max_message_size: bytes of one message, fragments included; a longer one ends the connection with 1009. ASGI
-      servers and those of websockets have limits of their own: the smaller one counts.
+    - max_message_size: bytes of one message, fragments included; a longer one ends the connection with 1009. By
+      default it is 1 MiB, and 4 MiB on aiohttp, as serverwamp has it there. ASGI servers and those of websockets have
+      limits of their own: the smaller one counts.
     - limits: what clients may cost, see Limits
     - strict_ids: whether a session's request ids have to be 1, 2, 3 and so on; a client that breaks the sequence gets
       ABORT `wamp.error.protocol_violation` (WAMP BP, "Protocol Violations")
@@ -135,14 +137,14 @@ class Application(DefaultRealmSettings):
 
     def __init__(
         self,
-        allow_default_realm: bool = True,
+        allow_default_realm: bool | None = None,
         async_support: type[AsyncSupport] | None = None,
         synchronize_requests: bool = False,
         protocol_request_handlers: ProtocolRequestHandlerMap | None = None,
         *,
         open_timeout: float = 10.0,
         close_timeout: float = 5.0,
-        max_message_size: int = MESSAGE_LIMIT,
+        max_message_size: int | None = None,
         limits: Limits | None = None,
         strict_ids: bool = False,
         strict_uris: bool = False,
@@ -161,19 +163,23 @@ class Application(DefaultRealmSettings):
             )
         require_number('open_timeout', open_timeout, (int, float), 0)
         require_number('close_timeout', close_timeout, (int, float), 0)
-        require_number('max_message_size', max_message_size, (int,), 1)
+        if max_message_size is not None:
+            require_number('max_message_size', max_message_size, (int,), 1)
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
-        self.max_message_size = max_message_size
         if limits is not None and not isinstance(limits, Limits):
             raise TypeError(f'limits takes a Limits, as in limits=Limits(connections=1000); {limits!r} is none.')
         self.limits = limits or Limits()
+        self.max_message_size = MESSAGE_LIMIT if max_message_size is None else max_message_size
+        self._has_default_size = max_message_size is None
         self.strict_ids = strict_ids
         self.strict_uris = strict_uris
         self.cancel_calls_of_lost_clients = cancel_calls_of_lost_clients
         self._async_support = async_support
         self._realms: dict[str | None, Realm] = {}
-        self._default_realm = Realm() if allow_default_realm else None
+        self._default_realm = Realm() if allow_default_realm or allow_default_realm is None else None
+        # Whether the log is to tell of clients that get the default realm in place of one that is not there.
+        self._has_doubtful_default = allow_default_realm is None
         self._protocol_request_handlers: dict[type, ProtocolRequestHandler] = {
             WAMPGoodbyeRequest: default_protocol_goodbye_handler,
             WAMPRPCRequest: default_protocol_rpc_handler,
@@ -198,6 +204,17 @@ class Application(DefaultRealmSettings):
             )
         self._realms[realm.uri] = realm
 
+    def warn_of_default_realm(self) -> None:
+        """Tell once, in the log, that realms by name have a default one beside them which nobody has asked for."""
+        if not self._has_doubtful_default or not self._realms:
+            return
+        self._has_doubtful_default = False
+        logger.warning(
+            'Clients that ask for a realm other than %s get the default realm. Pass allow_default_realm=False to '
+            'Application to refuse them, or allow_default_realm=True if that is meant.',
+            ', '.join(map(str, self._realms)),
+        )
+
     # Sessions, for every transport
 
     def new_session(
@@ -205,6 +222,8 @@ class Application(DefaultRealmSettings):
     ) -> WAMPSession:
         """Return a session for HELLO. Raises NoSuchRealmError if there is no such realm."""
         realm = self._realms.get(realm_uri, self._default_realm)
+        if realm is self._default_realm:
+            self.warn_of_default_realm()
         if realm is None:
             raise NoSuchRealmError(f'There is no realm {realm_uri}.')
         session = WAMPSession(
@@ -444,25 +463,35 @@ class Application(DefaultRealmSettings):
 
     def aiohttp_websocket_handler(self) -> Callable[[Any], Awaitable[Any]]:
         """Return a request handler for an aiohttp application's router."""
+        from .adapters.aiohttp import MESSAGE_LIMIT as AIOHTTP_LIMIT
         from .adapters.aiohttp import connection_for_aiohttp_request
 
+        self.warn_of_default_realm()
+
         async def handle_aiohttp_request(request: Any) -> Any:
-            connection = await connection_for_aiohttp_request(
-                request, max_size=self.max_message_size
-            )
+            is_default = self._has_default_size and self.max_message_size == MESSAGE_LIMIT
+            limit = AIOHTTP_LIMIT if is_default else self.max_message_size
+            connection = await connection_for_aiohttp_request(request, max_size=limit)
             await self.handle_connection(connection)
             return connection.ws_response
 
         return handle_aiohttp_request
 
     def asgi_application(self, paths: Collection[str] | None = None) -> Callable[..., Awaitable[None]]:
-        """Return an ASGI 3 application that serves `paths`, or every path; others get 404."""
+        """Return an ASGI 3 application that serves `paths`, or every path; others get 404.
+
+        A path is served if it is in `paths` as it stands or, where it begins with the `root_path` of the scope, if
+        the rest is.
+        """
         from .adapters.asgi import (
             close_served,
             connection_for_asgi_invocation,
             handle_asgi_lifespan,
             handle_asgi_path_not_found,
+            serves_path,
         )
+
+        self.warn_of_default_realm()
 
         if isinstance(paths, str):
             paths = (paths,)
@@ -470,7 +499,7 @@ class Application(DefaultRealmSettings):
         async def application_callable(scope: Any, receive: Any, send: Any) -> None:
             if scope['type'] == 'lifespan':
                 await handle_asgi_lifespan(receive, send)
-            elif paths and scope['path'] not in paths:
+            elif paths and not serves_path(scope, paths):
                 await handle_asgi_path_not_found(scope, receive, send)
             else:
                 connection = await connection_for_asgi_invocation(
@@ -500,6 +529,8 @@ class Application(DefaultRealmSettings):
         see serverwamp_fast.adapters.websockets.
         """
         from .adapters.websockets import connection_for_websocket
+
+        self.warn_of_default_realm()
 
         async def handle_websocket(ws: Any) -> None:
             connection = await connection_for_websocket(ws, max_size=self.max_message_size)

@@ -48,8 +48,8 @@ class TopicRouteSet(RouteSet):
     """A table of subscription handlers; its methods decorate them.
 
     A handler is an asynchronous generator function: what is before its yield runs when a session subscribes,
-    the rest when the subscription ends. Its parameters are any of `topic_uri`, `session` and the default args;
-    `match` says that it takes patterns too, and is 'exact', 'prefix' or 'wildcard' (WAMP AP, "Pattern-based
+    the rest when the subscription ends. Its parameters are any of `topic_uri` (or `topic`), `session` and the default
+    args; `match` says that it takes patterns too, and is 'exact', 'prefix' or 'wildcard' (WAMP AP, "Pattern-based
     Subscription").
     """
 
@@ -84,6 +84,9 @@ class TopicsRouter(URIsRouter):
         """
         handler = self.resolve(topic_uri)
         provided: dict[str, Any] = {'topic_uri': topic_uri, 'session': session}
+        if 'topic' not in self.default_arg_factories:
+            # The name that serverwamp's documentation has for it.
+            provided['topic'] = topic_uri
         if 'match' not in self.default_arg_factories:
             provided['match'] = match
         if match != 'exact' and not ('match' in provided and takes_match(handler)):

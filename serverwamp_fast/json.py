@@ -61,6 +61,10 @@ def deserialize_msg(msg_json: str | bytes | bytearray | memoryview) -> Any:
 def objects_from_json_batch(batch: str | bytes | bytearray | memoryview) -> Iterator[Any]:
     """Yield the messages of a batch (WAMP AP, "Message Batching").
 
-    Raises WAMPMsgParseError, before the first one, if any of them isn't JSON or if there is none.
+    Raises WAMPMsgParseError, before the first one, if any of them isn't JSON. An empty batch, or one of separators
+    alone, yields nothing; transports refuse those.
     """
+    rest = batch.strip(JSON_BATCH_SPLITTER) if isinstance(batch, str) else bytes(batch).strip(b'\x1e')
+    if not rest:
+        return
     yield from codec_for('wamp.2.json.batched').decode(batch)

@@ -17,6 +17,7 @@ from ._core.topics import TopicTable
 from ._core.uris import check_pattern, check_uri
 from .clients import session_name, shorten
 from .errors import ConnectionClosed, counts_as_error
+from .lone_arguments import as_one_argument
 
 if TYPE_CHECKING:
     from .session import WAMPSession
@@ -229,6 +230,8 @@ class Broker(BrokerCore):
         """Publish for the server; see Realm.publish()."""
         if not check_uri(topic):
             raise ValueError(f'{topic!r} is not a topic: components that are not empty, with dots between them.')
+        if isinstance(args, (str, bytes)):
+            args = as_one_argument(args)
         publication = Publication(
             str.__str__(topic),
             # What is retained or held must not change with the caller's own list.

@@ -80,6 +80,7 @@ class Realm:
         self._transport_authenticators: list[TransportAuthenticator] = []
         self._authentication_methods: dict[str, AuthenticationMethod] = {}
         self.mock_key = token_bytes(32)
+        self._warned_methods: set[str] = set()
         # How an application handles the requests of its sessions, and what that was worked out from.
         self._dispatch: tuple[Any, Dispatch] | None = None
 
@@ -289,6 +290,8 @@ class Realm:
         require_function(identity_provider, 'set_cra_handlers()')
         warn_of_plain(requirement_provider, 'requirement provider')
         warn_of_plain(identity_provider, 'identity provider')
+        if mock is None:
+            self._warn_of_missing_mock('set_cra_handlers()')
         self._authentication_methods['wampcra'] = CRA(requirement_provider, identity_provider, mock)
 
     def set_cryptosign_authenticator(self, authenticator: CryptosignAuthenticator) -> None:
@@ -325,8 +328,21 @@ class Realm:
         require_function(identity_provider, 'set_scram_handlers()')
         warn_of_plain(credential_provider, 'credential provider')
         warn_of_plain(identity_provider, 'identity provider')
+        if mock is None:
+            self._warn_of_missing_mock('set_scram_handlers()')
         method = SCRAM(credential_provider, identity_provider, mock)
         self._authentication_methods.update(dict.fromkeys(SCRAM.NAMES, method))
+
+    def _warn_of_missing_mock(self, setter: str) -> None:
+        if setter in self._warned_methods:
+            return
+        self._warned_methods.add(setter)
+        logger.warning(
+            'Realm %s: %s without mock= lets strangers tell unknown users until the first known one has come. Pass '
+            'as mock= what an ordinary user of yours has.',
+            self.uri or '(default)',
+            setter,
+        )
 
     @property
     def lets_everyone_in(self) -> bool:

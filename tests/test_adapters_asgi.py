@@ -583,3 +583,22 @@ def test_an_application_says_how_large_messages_may_be() -> None:
     assert script.sent[1:] == [
         {'type': 'websocket.close', 'code': 1009, 'reason': 'Message too large'}
     ]
+
+
+@pytest.mark.parametrize(
+    ('path', 'root', 'served'),
+    [
+        ('/ws', '', True), ('/ws', '/api', True), ('/api/ws', '/api', True), ('/api/ws', '', False),
+        ('/other/ws', '/api', False), ('/apis/ws', '/api', False), ('/api/ws/', '/api', False), ('/api', '/api', False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize('legacy', [False, True])
+def test_paths_below_a_prefix(path: str, root: str, served: bool, legacy: bool) -> None:
+    script = Script({'type': 'websocket.connect'}, {'type': 'websocket.disconnect'})
+    scope = SCOPE | {'path': path, 'root_path': root}
+    app = Application()
+    if legacy:
+        asyncio.run(app.legacy_asgi_application(['/ws'])(scope)(script.receive, script.send))
+    else:
+        asyncio.run(app.asgi_application(['/ws'])(scope, script.receive, script.send))
+    assert (script.sent[0]['type'] == 'websocket.accept') is served

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serverwamp_fast import json as wamp_json
+from serverwamp_fast._core.codecs import codec_for
 from serverwamp_fast.errors import BatchError, SerializationError, WAMPMsgParseError
 from serverwamp_fast.json import (
     JSON_BATCH_SPLITTER,
@@ -85,7 +86,7 @@ def test_malformed_text(text: str) -> None:
         with pytest.raises(error, match='Malformed JSON'):
             function(text)
     with pytest.raises(WAMPMsgParseError):
-        list(objects_from_json_batch(f'{text}\x1e'))
+        list(objects_from_json_batch(f'{text}\x1e[1]\x1e'))
 
 
 @given(st.lists(VALUES, min_size=1, max_size=4), st.booleans())
@@ -108,12 +109,14 @@ def test_batches_are_read_as_they_are_asked_for() -> None:
     assert list(batch) == [[2]]
 
 
-def test_a_batch_holds_a_message() -> None:
-    for batch in ('', '\x1e'):
-        # Unlike serverwamp, which sees nothing wrong with it.
+def test_a_batch_without_a_message() -> None:
+    for batch in ('', '\x1e', '\x1e\x1e'):
         assert list(original.objects_from_json_batch(batch)) == []
+        assert list(objects_from_json_batch(batch)) == []
+        assert list(objects_from_json_batch(memoryview(batch.encode()))) == []
+        # That a transport refuses it is the transport's rule.
         with pytest.raises(BatchError):
-            list(objects_from_json_batch(batch))
+            codec_for('wamp.2.json.batched').decode(batch)
 
 
 def test_every_name_is_there() -> None:

@@ -36,7 +36,7 @@ LAYERS = [
     {'protocol'},
     {'json', 'helpers', 'connection', 'auth', 'built', 'limits'},
     {'_core'},
-    {'errors', 'clients', 'mistakes', 'alias', 'contexts', '__about__'},
+    {'errors', 'clients', 'mistakes', 'lone_arguments', 'alias', 'contexts', '__about__'},
 ]
 # The application makes adapters for libraries that need not be installed, so it loads them when
 # they are asked for.

@@ -60,6 +60,7 @@ cdef class Call(Steps):
     cdef object reply_failed(self, object error)
     cdef object answer_value(self, object value)
     cdef object answer_interpreted(self, object value)
+    cdef object find_handler(self)
     cdef object answer_result(self, object args, object kwargs)
     cdef object answer_error(self, object uri, object args, object kwargs)
     cdef int log_exception(self, object error) except -1

@@ -18,15 +18,18 @@ except ModuleNotFoundError as error:
 
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
-from .._core.frames import MESSAGE_LIMIT
 from ..clients import client_name
 from ..connection import SERVICE_RESTART, ConnectionClosed, PayloadConnection
 from ..errors import WAMPMsgParseError
+from ..json import JSON_BATCH_SPLITTER as JSON_BATCH_SPLITTER
 from .http_info import parse_cookies, read_tls_unique
 
 # All of them. Which one is used is the client's choice, by the order of its offer, but for CBOR.
 SUPPORTED_WS_PROTOCOLS = SUBPROTOCOLS
 LAST_CHOICES = frozenset(codec.subprotocol for codec in CBOR_CODECS)
+
+# Bytes of a message where nobody says anything else: what aiohttp takes by default, and so serverwamp.
+MESSAGE_LIMIT = 4 * 1024 * 1024
 
 # Seconds that closing may take. Of these aiohttp waits 10 for the client's answer; but before that
 # it waits, without a limit of its own, for a client that doesn't read what was sent to it.

@@ -5,7 +5,7 @@ import logging
 import ssl
 from abc import ABCMeta
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from ..connection import (
     log_too_large,
 )
 from ..errors import WAMPMsgParseError
+from ..json import JSON_BATCH_SPLITTER as JSON_BATCH_SPLITTER
 from .async_base import Event, runs_on_trio
 from .http_info import decode_query, find_peer_address, parse_cookies
 
@@ -43,6 +44,16 @@ logger = logging.getLogger(__name__)
 def scope_cookies(scope: Scope) -> dict[str, str]:
     """The cookies of the request that a scope describes, by name."""
     return parse_cookies(scope.get('headers', ()))
+
+
+def serves_path(scope: Scope, paths: Collection[str]) -> bool:
+    """Whether a scope's path is one of `paths`, as it stands or without the `root_path` that it begins with.
+
+    By the ASGI specification `path` includes `root_path`, as Starlette's Mount() and most servers have it. Some
+    servers leave it out, behind proxies that take a prefix off.
+    """
+    path, root = scope['path'], scope.get('root_path') or ''
+    return path in paths or (bool(root) and path.startswith(root) and path[len(root) :] in paths)
 
 
 async def handle_asgi_path_not_found(scope: Scope, receive: Receive, send: Send) -> None:

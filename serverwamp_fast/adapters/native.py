@@ -475,6 +475,7 @@ async def serve(
     UnsuitableAsyncSupport, a RuntimeError, if the application's async support does not run on asyncio.
     """
     refuse_in_import()
+    app.warn_of_default_realm()
     if sum((sock is not None, unix_path is not None, port is not None)) != 1 or (port is None and host is not None):
         raise ValueError('Say where to listen: with host and port, with sock, or with unix_path.')
     if isinstance(port, int) and not 0 <= port <= 65535:

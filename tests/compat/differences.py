@@ -245,7 +245,7 @@ def add_answers() -> None:
     )  # fmt: skip
     for uri in ('nothing', 'plain'):
         differ(12, reason, f'rpc handler {uri}', RUNTIME_ERROR)
-    differ(13, REASONS[13], 'call return.result_str', RUNTIME_ERROR, where=(MEMORY,))
+    differ(23, 'a lone text is one argument', 'call return.result_str', [50, 1, {}, ['ab']], where=(MEMORY,))
     for row, answers in ANSWERS.items():
         for name, answer, where in answers:
             differ(

@@ -26,7 +26,7 @@ ANSWERS: dict[int, list[tuple[str, Any, tuple[str, ...]]]] = {
         ('unserializable_error', ERROR, EVERYWHERE),
         ('tuple_keys', ERROR, ANY_JSON),
         ('lone_surrogate', ERROR, EVERYWHERE),
-        ('result_str', ERROR, EVERYWHERE),
+        ('result_str', [50, 1, {}, ['ab']], EVERYWHERE),
         ('bad_error', ERROR, EVERYWHERE),
         ('huge', ERROR, ANY_MSGPACK),
         ('negative_huge', ERROR, ANY_MSGPACK),

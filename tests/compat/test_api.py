@@ -124,7 +124,9 @@ def check_signature(original: Any, ours: Any, name: str) -> None:
         assert (match.default is match.empty) == (parameter.default is parameter.empty), (
             parameter.name
         )
-        if isinstance(parameter.default, str | int | float | tuple | None):
+        # None is True with a word in the log, see tests/test_doubtful_settings.py.
+        says_so = parameter.name == 'allow_default_realm' and match.default is None
+        if isinstance(parameter.default, str | int | float | tuple | None) and not says_so:
             assert match.default == parameter.default, parameter.name
     expected, actual = (
         [entry for entry in entries if entry.name != 'self'] for entries in (expected, actual)

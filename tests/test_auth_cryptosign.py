@@ -112,5 +112,5 @@ def test_without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
         return original(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, '__import__', missing)
-    with pytest.raises(ImportError, match=r"pip install 'serverwamp-fast\[auth\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'cryptography>=42'"):
         require_cryptography()

@@ -151,7 +151,7 @@ def test_a_client_that_aborts(
     run(main())
     assert caught == [True]
     assert warnings_in(caplog) == []
-    assert r"'wamp.error.cannot_authenticate\n'" in caplog.text
+    assert r"wamp.error.cannot_authenticate\n'" in caplog.text
 
 
 def test_a_client_that_leaves(run: Any, clients: Clients, caplog: pytest.LogCaptureFixture) -> None:

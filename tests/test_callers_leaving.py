@@ -4,6 +4,7 @@ from typing import Any
 
 import anyio
 import pytest
+from explained import Explained
 from talking import Setting, hear, in_every_setting, on_every_path, say, use_routes
 
 import serverwamp_fast as wamp
@@ -195,7 +196,7 @@ def test_a_timeout_is_the_time_between_results(setting: Setting, path: Any, sync
             await talk.tell(48, 2, {'timeout': 50, **PROGRESS}, 'stops')
             for number in range(3):
                 assert await hear(talk) == [50, 2, {'progress': True}, [number]]
-            assert await hear(talk) == [8, 48, 2, {}, 'wamp.error.timeout']
+            assert await hear(talk) == Explained(48, 2, 'wamp.error.timeout')
 
     setting.run(main)
 
@@ -205,6 +206,6 @@ def test_a_timeout_is_the_time_between_results(setting: Setting, path: Any, sync
 def test_reports_that_are_dropped_are_no_results(setting: Setting, path: Any) -> None:
     async def main(setting: Setting) -> None:
         async with setting.join(steps(100, 0.1), path) as talk:
-            assert await say(talk, 48, 1, {'timeout': 250}, 'steps') == [8, 48, 1, {}, 'wamp.error.timeout']
+            assert await say(talk, 48, 1, {'timeout': 250}, 'steps') == Explained(48, 1, 'wamp.error.timeout')
 
     setting.run(main)

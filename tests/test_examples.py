@@ -299,7 +299,7 @@ def test_publishing(start):
         def publish(topic: str) -> list[Any]:
             return exchange(speaker, [PUBLISH, 2, {'acknowledge': True}, topic, ['Hello!']])
 
-        assert publish('chat.garden') == [ERROR, PUBLISH, 2, {}, 'wamp.error.not_authorized']
+        assert publish('chat.garden')[:5] == [ERROR, PUBLISH, 2, {}, 'wamp.error.not_authorized']
         assert exchange(speaker, [CALL, 3, {}, 'chat.open_room', ['garden']]) == [RESULT, 3, {}]
         event = receive(listener)
         assert event[:2] + event[3:] == [EVENT, number, {'topic': 'chat.opened'}, ['garden']]

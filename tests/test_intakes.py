@@ -169,7 +169,8 @@ def test_a_call_that_waits_is_adopted_and_can_be_cancelled() -> None:
     working = Intake(connection).work_for(session, starter.functions, 64)
     drive(working)
     drive(working.work.work)
-    assert connection.sent[1:] == ['[8,48,1,{},"wamp.error.canceled"]']
+    sentence = '"The call of wait was canceled."'
+    assert connection.sent[1:] == [f'[8,48,1,{{}},"wamp.error.canceled",[{sentence}],{{"message":{sentence}}}]']
     (task,) = cancelled
     task.close()
 

@@ -115,7 +115,7 @@ class Broken(UserDict[str, Any]):
 
 @pytest.mark.parametrize(
     ('args', 'kwargs'),
-    [('text', None), ({'a': 1}, None), (5, None), (Broken().keys(), None), ((), ['a']), ((), Broken())],
+    [({'a': 1}, None), (5, None), (Broken().keys(), None), ((), ['a']), ((), Broken())],
 )
 def test_what_is_no_payload(play: Any, args: Any, kwargs: Any) -> None:
     async def test(app: Any, *members: Any) -> None:

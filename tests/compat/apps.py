@@ -50,6 +50,8 @@ def build(package: Package, name: str, async_support: str | None = None) -> App:
         settings = settings | {'async_support': package.async_support(async_support)}
     if 'protocol_request_handlers' in settings:
         settings = settings | settings['protocol_request_handlers'](package)
+    # As by default, but asked for: realms by name stand beside it, which is worth a warning otherwise.
+    settings = {'allow_default_realm': True, **settings}
     app = App(package, package.root.Application(**settings))
     setup(app)
     return app

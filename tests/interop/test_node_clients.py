@@ -127,7 +127,8 @@ def test_errors(talk: Talk) -> None:
 
     refused, crashed, unknown, missing, wrong, after = talk(test)
     assert refused == ('interop.error.refused', ['because'], {'code': 7})
-    assert crashed == ('wamp.error.runtime_error', [], {})
+    sentence = 'Procedure interop.crash failed. The log of the server says why.'
+    assert crashed == ('wamp.error.runtime_error', [sentence], {'message': sentence})
     assert unknown[0] == 'wamp.error.no_such_procedure'
     assert missing[::2] == ('wamp.error.invalid_argument', {'message': 'Argument a required.'})
     assert wrong[::2] == ('wamp.error.invalid_argument', {'message': 'Argument a is not a valid int.'})

@@ -1,4 +1,4 @@
-"""Lone texts as args on each kind of server: what arrives there, in the serializer's own form, and what is warned of."""
+"""Lone texts as args on each kind of server: what arrives there, in the serializer's own form, and the warning."""
 
 import asyncio
 import contextlib

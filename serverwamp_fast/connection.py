@@ -9,6 +9,7 @@ sent to many of them.
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
+from math import isfinite
 from typing import Any
 
 from ._core.codec_base import Codec
@@ -173,6 +174,11 @@ class PayloadConnection(Connection):
             # A batch without a message makes the other side fail the transport (WAMP AP, "Batched
             # Transport").
             await self.send_payload(self.codec.encode_many(batch))
+
+
+def finite(seconds: float) -> float | None:
+    """A time limit as the async libraries take it: None for one that never ends."""
+    return seconds if isfinite(seconds) else None
 
 
 def log_too_large(logger: logging.Logger, connection: Connection, max_size: int) -> None:

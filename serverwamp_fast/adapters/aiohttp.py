@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from ..clients import client_name
-from ..connection import SERVICE_RESTART, ConnectionClosed, PayloadConnection
+from ..connection import SERVICE_RESTART, ConnectionClosed, PayloadConnection, finite
 from ..errors import WAMPMsgParseError
 from ..json import JSON_BATCH_SPLITTER as JSON_BATCH_SPLITTER
 from .http_info import parse_cookies, read_tls_unique
@@ -31,7 +31,7 @@ LAST_CHOICES = frozenset(codec.subprotocol for codec in CBOR_CODECS)
 # Bytes of a message where nobody says anything else: what aiohttp takes by default, and so serverwamp.
 MESSAGE_LIMIT = 4 * 1024 * 1024
 
-# Seconds that closing may take. Of these aiohttp waits 10 for the client's answer; but before that
+# Seconds that closing may take where no application says it by its close_timeout. Of these aiohttp waits 10 for the client's answer; but before that
 # it waits, without a limit of its own, for a client that doesn't read what was sent to it.
 CLOSE_LIMIT = 20
 
@@ -106,7 +106,12 @@ def reads_undecoded_text(kind: type) -> bool:
 
 
 class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
-    """A connection on a WebSocketResponse that has been prepared. Subclasses name their `codec`."""
+    """A connection on a WebSocketResponse that has been prepared. Subclasses name their `codec`.
+
+    Closing takes `close_timeout` seconds at most, 20 where it is None. Then the connection is broken.
+    """
+
+    close_timeout: float | None = None
 
     def __init__(
         self,
@@ -258,7 +263,8 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         closing = asyncio.ensure_future(self._ws.close(**reason))
         self._sends.add(closing)
         closing.add_done_callback(self._forget_send)
-        await asyncio.wait([closing], timeout=CLOSE_LIMIT)
+        limit = CLOSE_LIMIT if self.close_timeout is None else finite(self.close_timeout)
+        await asyncio.wait([closing], timeout=limit)
         if not closing.done() and self._transport:
             self._transport.abort()
             await asyncio.wait([closing])

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import ssl
 from abc import ABCMeta
 from collections import deque
@@ -17,6 +18,7 @@ from ..connection import (
     TOO_LARGE,
     ConnectionClosed,
     PayloadConnection,
+    finite,
     is_larger,
     log_too_large,
 )
@@ -145,6 +147,10 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
     _is_sending = False
     _turns: deque[Event] | None = None
     max_size: int = MESSAGE_LIMIT
+    # Seconds that the server may take to close, until the connection counts as closed.
+    close_timeout: float = math.inf
+    # Sends Close. Nobody else refers to it.
+    _closing: asyncio.Future[None] | None = None
     # What iterate_ws_msgs() returned, where a subclass has its own.
     _payloads: AsyncIterator[bytes | str] | None = None
 
@@ -234,11 +240,24 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         if self._closed:
             return
         self._closed = True
+        event = {'type': 'websocket.close', **reason}
+        if runs_on_trio():
+            # Its one server, Hypercorn, waits for no answer.
+            await self._send_close(event)
+            return
+        # One implementation of uvicorn returns when the client has answered, or after 20 seconds, and takes no
+        # cancellation for an end; and before it there may be messages that the client doesn't read.
+        self._closing = asyncio.ensure_future(self._send_close(event))
+        await asyncio.wait([self._closing], timeout=finite(self.close_timeout))
+        if self._closing.done():
+            self._closing.result()
+
+    async def _send_close(self, event: Mapping[str, Any]) -> None:
         if self._is_sending:
             await self._wait_for_turn()
         self._is_sending = True
         try:
-            await self._asgi_send({'type': 'websocket.close', **reason})
+            await self._asgi_send(event)
         except SEND_ERRORS:
             pass
         finally:

@@ -28,6 +28,7 @@ from ..connection import (
     TOO_LARGE,
     ConnectionClosed,
     PayloadConnection,
+    finite,
     is_larger,
     log_too_large,
 )
@@ -85,22 +86,25 @@ def is_trio(ws: object) -> bool:
     return module is not None and isinstance(ws, module.Connection)
 
 
-def find_close_limit(ws: Any) -> float | None:
-    """Seconds that closing may take, None for no limit.
+def find_close_limit(ws: Any, seconds: float = math.inf) -> float | None:
+    """Seconds that closing may take, `seconds` at most, None for no limit.
 
     The library's own limit begins when the close frame is out, which is never while the client
     doesn't read what was sent before. That is given the same time once more.
     """
-    return None if ws.close_timeout is None else 2 * ws.close_timeout
+    own = math.inf if ws.close_timeout is None else 2 * ws.close_timeout
+    return finite(min(own, seconds))
 
 
 class WebsocketsConnection(PayloadConnection):
     """A connection on a `websockets.asyncio.server.ServerConnection`.
 
-    Messages of more than `max_size` bytes close it. The server's `max_size` may say less.
+    Messages of more than `max_size` bytes close it. The server's `max_size` may say less. Closing takes
+    `close_timeout` seconds at most, and no more than the server's configuration gives it.
     """
 
     max_size: int = MESSAGE_LIMIT
+    close_timeout: float = math.inf
 
     def __init__(self, ws: Any, codec: Codec | None = None) -> None:
         super().__init__()
@@ -143,15 +147,15 @@ class WebsocketsConnection(PayloadConnection):
         return read_tls_unique(self._find_tls())
 
     async def close(self) -> None:
-        await self.close_websocket(self._ws)
+        await self.close_websocket(self._ws, seconds=self.close_timeout)
 
     async def close_for_restart(self) -> None:
-        await self.close_websocket(self._ws, SERVICE_RESTART)
+        await self.close_websocket(self._ws, SERVICE_RESTART, seconds=self.close_timeout)
 
     @staticmethod
-    async def close_websocket(ws: Any, *reason: Any) -> None:
+    async def close_websocket(ws: Any, *reason: Any, seconds: float = math.inf) -> None:
         try:
-            async with asyncio.timeout(find_close_limit(ws)):
+            async with asyncio.timeout(find_close_limit(ws, seconds)):
                 await ws.close(*reason)
         except TimeoutError:
             ws.transport.abort()
@@ -167,7 +171,9 @@ class WebsocketsConnection(PayloadConnection):
 
     async def _refuse_size(self) -> None:
         log_too_large(logger, self, self.max_size)
-        await self.close_websocket(self._ws, TOO_LARGE, 'Message too large')
+        await self.close_websocket(
+            self._ws, TOO_LARGE, 'Message too large', seconds=self.close_timeout
+        )
 
     def _log_failure(self, closed: WebSocketClosed) -> None:
         # Where the server closed first, with an error, the client broke RFC 6455 or the size
@@ -196,12 +202,12 @@ class TrioWebsocketsConnection(WebsocketsConnection):
         self._send = shield_sends(ws.send)
 
     @staticmethod
-    async def close_websocket(ws: Any, *reason: Any) -> None:
+    async def close_websocket(ws: Any, *reason: Any, seconds: float = math.inf) -> None:
         import trio
 
-        seconds = find_close_limit(ws)
+        limit = find_close_limit(ws, seconds)
         # What is cancelled closes by force, as trio wants it of all that has an aclose().
-        with trio.move_on_after(math.inf if seconds is None else seconds):
+        with trio.move_on_after(math.inf if limit is None else limit):
             await ws.aclose(*reason)
 
     def _find_peername(self) -> object:

@@ -311,9 +311,7 @@ async def websockets_trio_server(
 
     sock = trio.socket.from_stdlib_socket(listen())
     async with trio.open_nursery() as nursery:
-        start = functools.partial(
-            serve, handler, listeners=[trio.SocketListener(sock)], **options
-        )
+        start = functools.partial(serve, handler, listeners=[trio.SocketListener(sock)], **options)
         server = await nursery.start(start)
         async with server:
             yield address(sock)

@@ -17,7 +17,9 @@ BOUND = 5
 
 SERVERS = {
     **ANSWERED_SERVERS,
-    'uvicorn websockets-sansio': lambda app: uvicorn_server(app.asgi_application(), 'websockets-sansio'),
+    'uvicorn websockets-sansio': lambda app: uvicorn_server(
+        app.asgi_application(), 'websockets-sansio'
+    ),
 }
 
 

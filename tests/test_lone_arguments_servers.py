@@ -83,15 +83,25 @@ def test_it(run: Any, server: str, kind: str, caplog: pytest.LogCaptureFixture) 
     async def main() -> None:
         async with SERVERS[server](app) as url, contextlib.AsyncExitStack() as stack:
             for subprotocol in SUBPROTOCOLS:
-                ws = await stack.enter_async_context(connect(f'ws://{url}', subprotocols=[subprotocol]))
+                ws = await stack.enter_async_context(
+                    connect(f'ws://{url}', subprotocols=[subprotocol])
+                )
                 await converse(Client(ws), value)
                 await ws.close()
             while app._active_sessions:
                 await asyncio.sleep(0.001)
 
     run(main())
-    lines = [record.getMessage() for record in caplog.records if record.name == lone_arguments.logger.name]
-    assert all(record.levelname == 'WARNING' for record in caplog.records if record.name == lone_arguments.logger.name)
+    lines = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == lone_arguments.logger.name
+    ]
+    assert all(
+        record.levelname == 'WARNING'
+        for record in caplog.records
+        if record.name == lone_arguments.logger.name
+    )
     # Once for each handler, whatever the number of its calls, of clients and of serializers.
     for name in ('returns', 'fails', 'reports', 'sends', 'publishes'):
         (line,) = [line for line in lines if f'make_app.<locals>.{name} ' in line]

@@ -20,6 +20,7 @@ from ..connection import (
     PayloadConnection,
     finite,
     is_larger,
+    log_refused_request,
     log_too_large,
 )
 from ..errors import WAMPMsgParseError
@@ -60,6 +61,8 @@ def serves_path(scope: Scope, paths: Collection[str]) -> bool:
 
 async def handle_asgi_path_not_found(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers a request for a path that is not served: HTTP 404, or a refused handshake."""
+    status = 403 if scope['type'] == 'websocket' else 404
+    log_refused_request(logger, scope.get('client'), status, f'{scope["path"]} is not served.')
     if scope['type'] == 'websocket':
         await send({'type': 'websocket.close'})
     else:
@@ -90,6 +93,7 @@ async def connection_for_asgi_invocation(
     if scope['type'] != 'websocket':
         # RFC 9110, 15.5.22. HTTP/2 knows no Upgrade header.
         upgrade = [(b'upgrade', b'websocket')] if scope.get('http_version', '1.1') < '2' else []
+        log_refused_request(logger, scope.get('client'), 426, 'WebSocket upgrade required.')
         await send_http_response(send, 426, b'WebSocket upgrade required.', upgrade)
         return None
 
@@ -98,6 +102,8 @@ async def connection_for_asgi_invocation(
     try:
         if subprotocol is None:
             # A client that names no serializer can't be understood.
+            reason = 'A supported WAMP WebSocket subprotocol is required.'
+            log_refused_request(logger, scope.get('client'), 403, reason)
             await send({'type': 'websocket.close'})
             return None
         await send({'type': 'websocket.accept', 'subprotocol': subprotocol})

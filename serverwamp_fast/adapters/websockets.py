@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 from .._core.codec_base import Codec
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
-from ..clients import client_name
+from ..clients import address_name, client_name
 from ..connection import (
     SERVICE_RESTART,
     TOO_LARGE,
@@ -65,12 +65,20 @@ async def connection_for_websocket(
         TrioWebsocketsConnection if is_trio(ws) else WebsocketsConnection
     )
     if ws.subprotocol not in SUPPORTED_WS_PROTOCOLS:
+        address = address_name(kind.find_peername(ws))
         if ws.subprotocol is None:
             # Where the server has subprotocols, the library refuses clients that offer none of them.
             logger.warning(
-                'Closed a WebSocket that has no subprotocol. Start the server with subprotocols='
+                'Closed the WebSocket of %s, which has no subprotocol. Start the server with subprotocols='
                 'SUPPORTED_WS_PROTOCOLS, which is in %s.',
+                address,
                 __name__,
+            )
+        else:
+            logger.info(
+                'Closed the WebSocket of %s: its subprotocol %.200r is none of WAMP.',
+                address,
+                ws.subprotocol,
             )
         # A client that names no serializer can't be understood.
         await kind.close_websocket(ws, PROTOCOL_ERROR, 'A supported WAMP subprotocol is required.')
@@ -115,7 +123,7 @@ class WebsocketsConnection(PayloadConnection):
             build_transport_info(
                 headers=encode_headers(ws.request.headers.raw_items()),
                 target=ws.request.path,
-                peername=self._find_peername(),
+                peername=self.find_peername(self._ws),
                 tls=self._find_tls(),
             )
         )
@@ -162,8 +170,9 @@ class WebsocketsConnection(PayloadConnection):
         except OSError:
             pass
 
-    def _find_peername(self) -> object:
-        return self._ws.remote_address
+    @staticmethod
+    def find_peername(ws: Any) -> object:
+        return ws.remote_address
 
     def _find_tls(self) -> TLSObject | None:
         tls: TLSObject | None = self._ws.transport.get_extra_info('ssl_object')
@@ -210,10 +219,11 @@ class TrioWebsocketsConnection(WebsocketsConnection):
         with trio.move_on_after(math.inf if limit is None else limit):
             await ws.aclose(*reason)
 
-    def _find_peername(self) -> object:
+    @staticmethod
+    def find_peername(ws: Any) -> object:
         import trio
 
-        stream = self._ws.stream
+        stream = ws.stream
         if isinstance(stream, trio.SSLStream):
             stream = stream.transport_stream
         try:

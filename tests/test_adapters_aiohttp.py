@@ -352,7 +352,7 @@ def assert_one_line(caplog, *parts: str) -> None:
 @pytest.mark.parametrize('pieces', [1, 3])
 @pytest.mark.parametrize('subprotocol', [JSON, MSGPACK])
 def test_messages_have_a_limit(run, features: str, subprotocol: str, pieces: int, caplog) -> None:
-    limit = 2**20
+    limit = adapter.MESSAGE_LIMIT
     wire = Wire(subprotocol)
     overhead = len(wire.encode(['x' * (limit - 100)])) - (limit - 100)
     opcode = WSMsgType.BINARY if wire.is_binary else WSMsgType.TEXT

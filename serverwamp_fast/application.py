@@ -472,6 +472,7 @@ class Application(DefaultRealmSettings):
             is_default = self._has_default_size and self.max_message_size == MESSAGE_LIMIT
             limit = AIOHTTP_LIMIT if is_default else self.max_message_size
             connection = await connection_for_aiohttp_request(request, max_size=limit)
+            connection.close_timeout = self.close_timeout
             await self.handle_connection(connection)
             return connection.ws_response
 
@@ -506,6 +507,7 @@ class Application(DefaultRealmSettings):
                     scope, receive, send, max_size=self.max_message_size
                 )
                 if connection is not None:
+                    connection.close_timeout = self.close_timeout
                     await self.handle_connection(connection)
                     await close_served(connection)
 
@@ -535,6 +537,7 @@ class Application(DefaultRealmSettings):
         async def handle_websocket(ws: Any) -> None:
             connection = await connection_for_websocket(ws, max_size=self.max_message_size)
             if connection is not None:
+                connection.close_timeout = self.close_timeout
                 await self.handle_connection(connection)
 
         return handle_websocket

@@ -9,11 +9,12 @@ sent to many of them.
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
+from math import isfinite
 from typing import Any
 
 from ._core.codec_base import Codec
 from ._core.messages import ABORT
-from .clients import client_name
+from .clients import address_name, client_name
 from .errors import ConnectionClosed as ConnectionClosed
 
 # Codes of Close (RFC 6455, 7.4.1, and the registry of its section 11.7).
@@ -173,6 +174,17 @@ class PayloadConnection(Connection):
             # A batch without a message makes the other side fail the transport (WAMP AP, "Batched
             # Transport").
             await self.send_payload(self.codec.encode_many(batch))
+
+
+def finite(seconds: float) -> float | None:
+    """A time limit as the async libraries take it: None for one that never ends."""
+    return seconds if isfinite(seconds) else None
+
+
+def log_refused_request(logger: logging.Logger, address: object, status: int, reason: str) -> None:
+    """Tells that a request was answered with an HTTP status, in place of becoming a connection."""
+    # What a client asks for may be anything, and nothing is wrong with the server.
+    logger.info('Refused a request of %s with %d: %.500r', address_name(address), status, reason)
 
 
 def log_too_large(logger: logging.Logger, connection: Connection, max_size: int) -> None:

@@ -211,7 +211,9 @@ async def aiohttp_server(
 
 
 @contextlib.asynccontextmanager
-async def uvicorn_server(application: Any, implementation: str) -> AsyncIterator[str]:
+async def uvicorn_server(
+    application: Any, implementation: str, root_path: str = ''
+) -> AsyncIterator[str]:
     import uvicorn
 
     with listen() as sock:
@@ -222,6 +224,7 @@ async def uvicorn_server(application: Any, implementation: str) -> AsyncIterator
             lifespan='on',
             ws_max_size=2**20,
             timeout_graceful_shutdown=1,
+            root_path=root_path,
         )
         server = uvicorn.Server(config)
         # Signals stay with the test run.
@@ -246,16 +249,16 @@ def configure_hypercorn(sock: socket.socket) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def hypercorn_server(application: Any) -> AsyncIterator[str]:
+async def hypercorn_server(application: Any, root_path: str = '') -> AsyncIterator[str]:
     from hypercorn.asyncio import serve
 
     sock = listen()
     url = address(sock)
+    config = configure_hypercorn(sock)
+    config.root_path = root_path
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(
-            serve(application, configure_hypercorn(sock), shutdown_trigger=stop.wait, mode='asgi')
-        )
+        tasks.create_task(serve(application, config, shutdown_trigger=stop.wait, mode='asgi'))
         try:
             yield url
         finally:
@@ -308,9 +311,7 @@ async def websockets_trio_server(
 
     sock = trio.socket.from_stdlib_socket(listen())
     async with trio.open_nursery() as nursery:
-        start = functools.partial(
-            serve, handler, listeners=[trio.SocketListener(sock)], **options
-        )
+        start = functools.partial(serve, handler, listeners=[trio.SocketListener(sock)], **options)
         server = await nursery.start(start)
         async with server:
             yield address(sock)

@@ -1,5 +1,8 @@
 """What the log tells of settings that let strangers in, or tell them something."""
 
+import asyncio
+import logging
+import signal
 from typing import Any
 
 import pytest
@@ -35,6 +38,52 @@ def test_default_realm(
     lines = warnings_of(caplog, 'allow_default_realm=False')
     assert len(lines) == count
     assert all('shop' in line for line in lines)
+
+
+@pytest.mark.parametrize(('options', 'count'), [
+    ({}, 1), ({'allow_default_realm': True}, 0), ({'allow_default_realm': False}, 0),
+])  # fmt: skip
+def test_default_realm_on_the_native_server(
+    options: Any, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = wamp.Application(**options)
+    app.add_realm(wamp.Realm('shop'))
+
+    async def main() -> None:
+        for _ in range(2):
+            server = await app.serve('127.0.0.1', 0)
+            # At start, not when the first client comes.
+            assert len(warnings_of(caplog, 'allow_default_realm=False')) == count
+            server.close()
+            await server.wait_closed()
+
+    asyncio.run(main())
+    lines = warnings_of(caplog, 'allow_default_realm=False')
+    assert len(lines) == count
+    assert all('shop' in line for line in lines)
+
+
+def test_default_realm_of_run(caplog: pytest.LogCaptureFixture) -> None:
+    """Serves until the line that says where comes, and ends then as by Ctrl-C."""
+    caplog.set_level(logging.INFO, 'serverwamp_fast')
+    app = wamp.Application()
+    app.add_realm(wamp.Realm('shop'))
+
+    class Interrupt(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    interrupt = Interrupt()
+    run_logger = logging.getLogger('serverwamp_fast.adapters.native_run')
+    run_logger.addHandler(interrupt)
+    try:
+        app.run(port=0)
+    finally:
+        run_logger.removeHandler(interrupt)
+    names = [record.name for record in caplog.records]
+    assert names == ['serverwamp_fast.application', 'serverwamp_fast.adapters.native_run']
+    (line,) = warnings_of(caplog, 'allow_default_realm=False')
+    assert 'shop' in line
 
 
 def test_only_a_default_realm(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import Context
 from typing import Any
 
+from .messages import MESSAGE_NAMES as MESSAGE_NAMES
 from .steps import Steps
 
 class NoIdentity:

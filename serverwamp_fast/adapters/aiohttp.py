@@ -19,7 +19,13 @@ except ModuleNotFoundError as error:
 from .._core.binary_codecs import CBOR_CODECS
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from ..clients import client_name
-from ..connection import SERVICE_RESTART, ConnectionClosed, PayloadConnection
+from ..connection import (
+    SERVICE_RESTART,
+    ConnectionClosed,
+    PayloadConnection,
+    finite,
+    log_refused_request,
+)
 from ..errors import WAMPMsgParseError
 from ..json import JSON_BATCH_SPLITTER as JSON_BATCH_SPLITTER
 from .http_info import parse_cookies, read_tls_unique
@@ -31,8 +37,9 @@ LAST_CHOICES = frozenset(codec.subprotocol for codec in CBOR_CODECS)
 # Bytes of a message where nobody says anything else: what aiohttp takes by default, and so serverwamp.
 MESSAGE_LIMIT = 4 * 1024 * 1024
 
-# Seconds that closing may take. Of these aiohttp waits 10 for the client's answer; but before that
-# it waits, without a limit of its own, for a client that doesn't read what was sent to it.
+# Seconds that closing may take where no application says it by its close_timeout. Of these
+# aiohttp waits 10 for the client's answer; but before that it waits, without a limit of its own, for
+# a client that doesn't read what was sent to it.
 CLOSE_LIMIT = 20
 
 # Bytes of output, below which asyncio's transports never pause their protocol: the low-water mark.
@@ -77,7 +84,9 @@ async def connection_for_aiohttp_request(
     subprotocol = ws.can_prepare(request).protocol
     if subprotocol is None:
         # A client that names no serializer can't be understood.
-        raise web.HTTPBadRequest(text='A supported WAMP WebSocket subprotocol is required.')
+        reason = 'A supported WAMP WebSocket subprotocol is required.'
+        log_refused_request(logger, request.remote, 400, reason)
+        raise web.HTTPBadRequest(text=reason)
     kind = ws_protocol_connection_classes[subprotocol]
     if not reads_undecoded_text(kind):
         ws = web.WebSocketResponse(**options)
@@ -106,7 +115,12 @@ def reads_undecoded_text(kind: type) -> bool:
 
 
 class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
-    """A connection on a WebSocketResponse that has been prepared. Subclasses name their `codec`."""
+    """A connection on a WebSocketResponse that has been prepared. Subclasses name their `codec`.
+
+    Closing takes `close_timeout` seconds at most, 20 where it is None. Then the connection is broken.
+    """
+
+    close_timeout: float | None = None
 
     def __init__(
         self,
@@ -258,7 +272,8 @@ class AiohttpWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         closing = asyncio.ensure_future(self._ws.close(**reason))
         self._sends.add(closing)
         closing.add_done_callback(self._forget_send)
-        await asyncio.wait([closing], timeout=CLOSE_LIMIT)
+        limit = CLOSE_LIMIT if self.close_timeout is None else finite(self.close_timeout)
+        await asyncio.wait([closing], timeout=limit)
         if not closing.done() and self._transport:
             self._transport.abort()
             await asyncio.wait([closing])

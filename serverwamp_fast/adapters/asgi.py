@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import ssl
 from abc import ABCMeta
 from collections import deque
@@ -17,7 +18,9 @@ from ..connection import (
     TOO_LARGE,
     ConnectionClosed,
     PayloadConnection,
+    finite,
     is_larger,
+    log_refused_request,
     log_too_large,
 )
 from ..errors import WAMPMsgParseError
@@ -58,6 +61,8 @@ def serves_path(scope: Scope, paths: Collection[str]) -> bool:
 
 async def handle_asgi_path_not_found(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers a request for a path that is not served: HTTP 404, or a refused handshake."""
+    status = 403 if scope['type'] == 'websocket' else 404
+    log_refused_request(logger, scope.get('client'), status, f'{scope["path"]} is not served.')
     if scope['type'] == 'websocket':
         await send({'type': 'websocket.close'})
     else:
@@ -88,6 +93,7 @@ async def connection_for_asgi_invocation(
     if scope['type'] != 'websocket':
         # RFC 9110, 15.5.22. HTTP/2 knows no Upgrade header.
         upgrade = [(b'upgrade', b'websocket')] if scope.get('http_version', '1.1') < '2' else []
+        log_refused_request(logger, scope.get('client'), 426, 'WebSocket upgrade required.')
         await send_http_response(send, 426, b'WebSocket upgrade required.', upgrade)
         return None
 
@@ -96,6 +102,8 @@ async def connection_for_asgi_invocation(
     try:
         if subprotocol is None:
             # A client that names no serializer can't be understood.
+            reason = 'A supported WAMP WebSocket subprotocol is required.'
+            log_refused_request(logger, scope.get('client'), 403, reason)
             await send({'type': 'websocket.close'})
             return None
         await send({'type': 'websocket.accept', 'subprotocol': subprotocol})
@@ -145,6 +153,10 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
     _is_sending = False
     _turns: deque[Event] | None = None
     max_size: int = MESSAGE_LIMIT
+    # Seconds that the server may take to close, until the connection counts as closed.
+    close_timeout: float = math.inf
+    # Sends Close. Nobody else refers to it.
+    _closing: asyncio.Future[None] | None = None
     # What iterate_ws_msgs() returned, where a subclass has its own.
     _payloads: AsyncIterator[bytes | str] | None = None
 
@@ -234,11 +246,24 @@ class ASGIWebSocketConnection(PayloadConnection, metaclass=ABCMeta):
         if self._closed:
             return
         self._closed = True
+        event = {'type': 'websocket.close', **reason}
+        if runs_on_trio():
+            # Its one server, Hypercorn, waits for no answer.
+            await self._send_close(event)
+            return
+        # One implementation of uvicorn returns when the client has answered, or after 20 seconds, and takes no
+        # cancellation for an end; and before it there may be messages that the client doesn't read.
+        self._closing = asyncio.ensure_future(self._send_close(event))
+        await asyncio.wait([self._closing], timeout=finite(self.close_timeout))
+        if self._closing.done():
+            self._closing.result()
+
+    async def _send_close(self, event: Mapping[str, Any]) -> None:
         if self._is_sending:
             await self._wait_for_turn()
         self._is_sending = True
         try:
-            await self._asgi_send({'type': 'websocket.close', **reason})
+            await self._asgi_send(event)
         except SEND_ERRORS:
             pass
         finally:

@@ -22,12 +22,13 @@ from websockets.typing import Subprotocol
 from .._core.codec_base import Codec
 from .._core.codecs import SUBPROTOCOLS, codec_for
 from .._core.frames import MESSAGE_LIMIT
-from ..clients import client_name
+from ..clients import address_name, client_name
 from ..connection import (
     SERVICE_RESTART,
     TOO_LARGE,
     ConnectionClosed,
     PayloadConnection,
+    finite,
     is_larger,
     log_too_large,
 )
@@ -64,12 +65,20 @@ async def connection_for_websocket(
         TrioWebsocketsConnection if is_trio(ws) else WebsocketsConnection
     )
     if ws.subprotocol not in SUPPORTED_WS_PROTOCOLS:
+        address = address_name(kind.find_peername(ws))
         if ws.subprotocol is None:
             # Where the server has subprotocols, the library refuses clients that offer none of them.
             logger.warning(
-                'Closed a WebSocket that has no subprotocol. Start the server with subprotocols='
+                'Closed the WebSocket of %s, which has no subprotocol. Start the server with subprotocols='
                 'SUPPORTED_WS_PROTOCOLS, which is in %s.',
+                address,
                 __name__,
+            )
+        else:
+            logger.info(
+                'Closed the WebSocket of %s: its subprotocol %.200r is none of WAMP.',
+                address,
+                ws.subprotocol,
             )
         # A client that names no serializer can't be understood.
         await kind.close_websocket(ws, PROTOCOL_ERROR, 'A supported WAMP subprotocol is required.')
@@ -85,22 +94,25 @@ def is_trio(ws: object) -> bool:
     return module is not None and isinstance(ws, module.Connection)
 
 
-def find_close_limit(ws: Any) -> float | None:
-    """Seconds that closing may take, None for no limit.
+def find_close_limit(ws: Any, seconds: float = math.inf) -> float | None:
+    """Seconds that closing may take, `seconds` at most, None for no limit.
 
     The library's own limit begins when the close frame is out, which is never while the client
     doesn't read what was sent before. That is given the same time once more.
     """
-    return None if ws.close_timeout is None else 2 * ws.close_timeout
+    own = math.inf if ws.close_timeout is None else 2 * ws.close_timeout
+    return finite(min(own, seconds))
 
 
 class WebsocketsConnection(PayloadConnection):
     """A connection on a `websockets.asyncio.server.ServerConnection`.
 
-    Messages of more than `max_size` bytes close it. The server's `max_size` may say less.
+    Messages of more than `max_size` bytes close it. The server's `max_size` may say less. Closing takes
+    `close_timeout` seconds at most, and no more than the server's configuration gives it.
     """
 
     max_size: int = MESSAGE_LIMIT
+    close_timeout: float = math.inf
 
     def __init__(self, ws: Any, codec: Codec | None = None) -> None:
         super().__init__()
@@ -111,7 +123,7 @@ class WebsocketsConnection(PayloadConnection):
             build_transport_info(
                 headers=encode_headers(ws.request.headers.raw_items()),
                 target=ws.request.path,
-                peername=self._find_peername(),
+                peername=self.find_peername(self._ws),
                 tls=self._find_tls(),
             )
         )
@@ -143,23 +155,24 @@ class WebsocketsConnection(PayloadConnection):
         return read_tls_unique(self._find_tls())
 
     async def close(self) -> None:
-        await self.close_websocket(self._ws)
+        await self.close_websocket(self._ws, seconds=self.close_timeout)
 
     async def close_for_restart(self) -> None:
-        await self.close_websocket(self._ws, SERVICE_RESTART)
+        await self.close_websocket(self._ws, SERVICE_RESTART, seconds=self.close_timeout)
 
     @staticmethod
-    async def close_websocket(ws: Any, *reason: Any) -> None:
+    async def close_websocket(ws: Any, *reason: Any, seconds: float = math.inf) -> None:
         try:
-            async with asyncio.timeout(find_close_limit(ws)):
+            async with asyncio.timeout(find_close_limit(ws, seconds)):
                 await ws.close(*reason)
         except TimeoutError:
             ws.transport.abort()
         except OSError:
             pass
 
-    def _find_peername(self) -> object:
-        return self._ws.remote_address
+    @staticmethod
+    def find_peername(ws: Any) -> object:
+        return ws.remote_address
 
     def _find_tls(self) -> TLSObject | None:
         tls: TLSObject | None = self._ws.transport.get_extra_info('ssl_object')
@@ -167,7 +180,9 @@ class WebsocketsConnection(PayloadConnection):
 
     async def _refuse_size(self) -> None:
         log_too_large(logger, self, self.max_size)
-        await self.close_websocket(self._ws, TOO_LARGE, 'Message too large')
+        await self.close_websocket(
+            self._ws, TOO_LARGE, 'Message too large', seconds=self.close_timeout
+        )
 
     def _log_failure(self, closed: WebSocketClosed) -> None:
         # Where the server closed first, with an error, the client broke RFC 6455 or the size
@@ -196,18 +211,19 @@ class TrioWebsocketsConnection(WebsocketsConnection):
         self._send = shield_sends(ws.send)
 
     @staticmethod
-    async def close_websocket(ws: Any, *reason: Any) -> None:
+    async def close_websocket(ws: Any, *reason: Any, seconds: float = math.inf) -> None:
         import trio
 
-        seconds = find_close_limit(ws)
+        limit = find_close_limit(ws, seconds)
         # What is cancelled closes by force, as trio wants it of all that has an aclose().
-        with trio.move_on_after(math.inf if seconds is None else seconds):
+        with trio.move_on_after(math.inf if limit is None else limit):
             await ws.aclose(*reason)
 
-    def _find_peername(self) -> object:
+    @staticmethod
+    def find_peername(ws: Any) -> object:
         import trio
 
-        stream = self._ws.stream
+        stream = ws.stream
         if isinstance(stream, trio.SSLStream):
             stream = stream.transport_stream
         try:

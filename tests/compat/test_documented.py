@@ -1,11 +1,15 @@
 """What the documentation of serverwamp shows, done as it says. serverwamp 2.0.0 itself can't do all of it.
 
-The examples are followed, not copied: evident slips (an assignment in an `if`, a realm's misspelt variable, a tuple
-without its comma, a missing import) are put right.
+The examples are followed, not copied: evident slips of syntax and of names (an assignment in an `if`, a realm's
+misspelt variable, a missing import) are put right. A tuple without its comma is valid Python and stays. What the pages
+themselves have, word for word, is run by test_documented_pages.
 """
 
 import asyncio
+import base64
 import contextlib
+import functools
+import hmac
 import inspect
 from typing import Any
 
@@ -27,14 +31,17 @@ serverwamp = SUBJECT.root
 async def talk(
     application: Any, *messages: Any, realm: str = 'realm1', **details: Any
 ) -> list[Any]:
-    """Joins, sends the messages one after the other and leaves; returns what was received after WELCOME."""
+    """Joins, sends the messages one after the other and leaves; returns what was received after WELCOME.
+
+    A message may be a function, which makes it from what was received last.
+    """
     labels = Labels()
     async with serve_memory(App(SUBJECT, application)) as server:
         client = await server.connect()
         received = []
         with anyio.fail_after(10):
             for message in (hello(realm, **details), *messages):
-                await client.send([message])
+                await client.send([message(received[-1]) if callable(message) else message])
                 with contextlib.suppress(EOFError):
                     received.append(labels.normalize(await client.receive()))
                     while received[-1][0] == 50 and received[-1][2].get('progress'):
@@ -122,7 +129,9 @@ class TestRealms:
 
     def test_admins_with_ticket(self, application: Any) -> None:
         for ticket, expected in ('the token', 2), ('another', 3):
-            answers = run(application, [5, ticket, {}], realm='admins', authid='joe', authmethods=['ticket'])
+            answers = run(
+                application, [5, ticket, {}], realm='admins', authid='joe', authmethods=['ticket']
+            )
             assert [answer[0] for answer in answers[:2]] == [4, expected]
 
     def test_other_realms_get_the_default(self, application: Any) -> None:
@@ -130,6 +139,37 @@ class TestRealms:
             run(application, call('register'), realm='elsewhere')[0][4]
             == 'wamp.error.no_such_procedure'
         )
+
+
+def test_admins_by_wampcra() -> None:
+    """Advanced Usage, "Authentication", refers to the regular handlers: WAMP-CRA beside tickets."""
+
+    async def find_secret(session):
+        known = session.auth_id == 'joe'
+        return serverwamp.CRAAuthRequirement('secret', 'admin', 'staff') if known else None
+
+    async def find_admin(session):
+        return {'name': session.auth_id}
+
+    def sign(secret):
+        def answer(challenge):
+            assert challenge[:2] == [4, 'wampcra']
+            digest = hmac.digest(secret, challenge[2]['challenge'].encode(), 'sha256')
+            return [5, base64.b64encode(digest).decode(), {}]
+
+        return answer
+
+    app = serverwamp.Application(allow_default_realm=False)
+    admins_realm = serverwamp.Realm('admins')
+    admins_realm.set_cra_handlers(find_secret, find_admin)
+    admins_realm.add_rpc_routes(make_api(delete='deleted'))
+    app.add_realm(admins_realm)
+    joining = {'realm': 'admins', 'authmethods': ['wampcra']}
+    answers = run(app, sign(b'secret'), call('delete'), authid='joe', **joining)
+    assert [answers[1][0], answers[2]] == [2, [50, 1, {}, ['deleted']]]
+    for secret, authid in ((b'wrong', 'joe'), (b'secret', 'eve')):
+        answers = run(app, sign(secret), authid=authid, **joining)
+        assert answers[1:] == [[3, {}, 'wamp.error.authentication_failed']]
 
 
 def test_default_realm_disabled() -> None:
@@ -177,6 +217,140 @@ def test_session_data() -> None:
     app.add_rpc_routes(rpc_api)
     answers = run(app, call('set_my_name', 'Joe'), call('get_my_name', id=2))
     assert answers == [[50, 1, {}], [50, 2, {}, ['Joe']]]
+
+
+class TestDefaultArgs:
+    """Advanced Usage, "Session Lifecycle": handlers of each kind get the default args, and the session."""
+
+    def test_each_kind_of_handler(self) -> None:
+        app = serverwamp.Application()
+        calls, topics = serverwamp.RPCRouteSet(), serverwamp.TopicRouteSet()
+        seen = []
+
+        async def lifespan(session, database):
+            session['database'] = database
+            yield
+            seen.append('closed')
+
+        @calls.route('look_up')
+        async def look_up(key, database, session):
+            return [database[key], session['database'] is database]
+
+        @topics.route('news')
+        async def news(database, session):
+            await session.send_event('news', args=(database['a'],))
+            yield
+
+        app.add_session_lifespan_handler(lifespan)
+        app.set_default_arg('database', {'a': 1})
+        app.add_rpc_routes(calls)
+        app.add_topic_routes(topics)
+        answers = run(app, call('look_up', 'a'), [32, 2, {}, 'news'])
+        assert answers == [
+            [50, 1, {}, [1, True]],
+            [33, 2, 'sub 1'],
+            [36, 'sub 1', 'publication 1', {}, [1]],
+        ]
+        assert seen == ['closed']
+
+    def test_of_realms(self) -> None:
+        app = serverwamp.Application()
+        for name in ('one', 'other'):
+            realm = serverwamp.Realm(name)
+            routes = serverwamp.RPCRouteSet()
+
+            @routes.route('where')
+            async def where(place):
+                return place
+
+            realm.set_default_arg('place', name)
+            realm.add_rpc_routes(routes)
+            app.add_realm(realm)
+        for name in ('one', 'other'):
+            assert run(app, call('where'), realm=name) == [[50, 1, {}, [name]]]
+
+
+class TestTopicParameter:
+    """The handler's parameter `topic` is the topic that was subscribed to, as `topic_uri` is."""
+
+    async def plain(topic):
+        return topic
+
+    async def beside_the_other_name(topic_uri, session, topic: str):
+        assert topic_uri == topic and session.is_open
+        return topic
+
+    async def keyword_only(*, topic):
+        return topic
+
+    async def with_default(topic=None):
+        return topic
+
+    @pytest.mark.parametrize('function', [plain, beside_the_other_name, keyword_only, with_default])
+    @pytest.mark.parametrize('method', ['route', 'prefix_route', 'regex_route'])
+    def test_it(self, function: Any, method: str) -> None:
+        app = serverwamp.Application()
+        topics = serverwamp.TopicRouteSet()
+        seen = []
+
+        @getattr(topics, method)('news')
+        @functools.wraps(function)
+        async def handler(**arguments):
+            seen.append(await function(**arguments))
+            yield
+
+        app.add_topic_routes(topics)
+        assert run(app, [32, 1, {}, 'news']) == [[33, 1, 'sub 1']]
+        assert seen == ['news']
+
+
+def test_publication_loop() -> None:
+    """The README's: subscribers in a set that is a default arg, to which a task sends while some leave."""
+    app = serverwamp.Application()
+    topics = serverwamp.TopicRouteSet()
+    subscribers: set[Any] = set()
+
+    @topics.route('docs.changes')
+    async def subscribe_to_changes(session, changes_subscribers):
+        changes_subscribers.add(session)
+        yield
+        changes_subscribers.remove(session)
+
+    app.add_topic_routes(topics)
+    app.set_default_arg('changes_subscribers', subscribers)
+
+    async def watch(changes: Any) -> None:
+        async for change in changes:
+            # A copy, as sessions can unsubscribe while events are sent.
+            for session in list(subscribers):
+                await session.send_event('docs.changes', args=(f'Document changed: {change}',))
+
+    async def main() -> None:
+        changes, watched = anyio.create_memory_object_stream(10)
+        async with serve_memory(App(SUBJECT, app)) as server:
+            watching = asyncio.create_task(watch(watched))
+            clients = [await server.connect() for _ in range(2)]
+            for client in clients:
+                await client.send([hello('realm1'), [32, 1, {}, 'docs.changes']])
+                assert [(await client.receive())[0] for _ in range(2)] == [2, 33]
+            stays, leaves = clients
+            await changes.send('a')
+            events = [await client.receive() for client in clients]
+            assert [list(event[4]) for event in events] == [['Document changed: a']] * 2
+            await leaves.send([[34, 2, events[1][1]]])
+            assert (await leaves.receive())[0] == 35
+            await changes.send('b')
+            assert list((await stays.receive())[4]) == ['Document changed: b']
+            await leaves.send([GOODBYE])
+            assert (await leaves.receive())[0] == 6
+            changes.close()
+            await watching
+            for client in clients:
+                await client.close()
+            await server.finished()
+        assert not subscribers
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
@@ -235,6 +409,16 @@ class TestAuthenticationHandler:
         answers = run(application, call('whoami'), authid=authid)
         assert answers == [[3, {}, 'wamp.error.authentication_failed']]
 
+    def test_the_message_reaches_the_client(self, application: Any) -> None:
+        async def main() -> Any:
+            async with serve_memory(App(SUBJECT, application)) as server:
+                client = await server.connect()
+                await client.send([hello('realm1', authid='eve')])
+                return await client.receive()
+
+        abort = asyncio.run(main())
+        assert abort[1]['message'] == 'Not you.'
+
 
 class TestRPCHandler:
     """ "RPC Calls": a handler in place of the routes, which returns, or yields with progress."""
@@ -280,7 +464,10 @@ class TestRPCHandler:
         realm.set_rpc_handler(rpc_handler)
         assert run(app, call('x')) == [[8, 48, 1, {}, 'myapp.custom_error', [], {'why': 'x'}]]
 
-    def test_progressive(self, owner: Any) -> None:
+    def test_progressive(
+        self, owner: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from serverwamp_fast import lone_arguments
         from serverwamp_fast.rpc import RPCErrorResult, RPCProgressReport, RPCRequest, RPCResult
 
         async def rpc_handler(rpc_request: RPCRequest) -> Any:
@@ -293,10 +480,12 @@ class TestRPCHandler:
                     yield RPCErrorResult(args=('Numbers only!',))
                     return
                 total += num
-                yield RPCProgressReport(args=(f'Added {num}',))
+                # Without a comma, as on the page: a str where a sequence is meant.
+                yield RPCProgressReport(args=(f'Added {num}'))
 
             yield RPCResult(args=(total,))
 
+        monkeypatch.setattr(lone_arguments, '_warned', set())
         app, realm = owner
         realm.set_rpc_handler(rpc_handler)
         progress = {'receive_progress': True}
@@ -316,6 +505,9 @@ class TestRPCHandler:
             [8, 48, 3, {}, 'myapp.custom_error'],
             [50, 4, {}, [7]],
         ]
+        lines = [record.getMessage() for record in caplog.records if 'lone' in record.getMessage()]
+        assert len(lines) == 1
+        assert 'TestRPCHandler.test_progressive.<locals>.rpc_handler' in lines[0]
 
 
 def test_names_that_only_the_documentation_has() -> None:

@@ -19,7 +19,7 @@ import orjson
 from cpython.buffer cimport (
     PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer,
 )
-from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.string cimport memchr, memcmp
 
@@ -229,6 +229,9 @@ cdef object simplify_container(object value):
         return list(value)
     if isinstance(value, int):
         raise OverflowError('an integer beyond 64 bits')
+    if isinstance(value, msgpack.Timestamp):
+        # Seconds since 1970, as what is behind CBOR's tag 1.
+        return value.to_unix() if value.nanoseconds else value.seconds
     raise TypeError(f'{type(value).__name__} is not serializable')
 
 
@@ -255,7 +258,11 @@ cdef object simplify(object value, int depth):
         return value
     if isinstance(value, enum.Enum):
         return simplify(value.value, depth + 1)
-    if isinstance(value, (int, str)):
+    if isinstance(value, str):
+        if value.startswith('\0'):
+            raise ValueError('text that begins with U+0000 stands for binary data in JSON')
+        return value
+    if isinstance(value, int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -271,7 +278,7 @@ cdef object simplify(object value, int depth):
     if isinstance(value, (Mapping, Sequence)):
         return simplify(simplify_container(value), depth + 1)
     # Dates, times and UUIDs.
-    return load_orjson(dump_orjson(value))
+    return load_orjson(dump_orjson(value, simplify_for_json))
 
 
 cdef object encode_exactly = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(',', ':')).encode
@@ -279,8 +286,15 @@ cdef object encode_exactly = json.JSONEncoder(ensure_ascii=False, allow_nan=Fals
 
 cdef bytes write_json(object value):
     """Return a value's JSON text in UTF-8. Raises SerializationError."""
+    cdef bytes text
     try:
-        return dump_orjson(value, simplify_for_json)
+        text = dump_orjson(value, simplify_for_json)
+        if has_binary(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
+            # Bytes are written so, and text must not be taken for them. Raises ValueError.
+            simplify(value, 0)
+        return text
+    except ValueError as error:
+        raise SerializationError(f'No JSON form: {error}') from error
     except TypeError:
         # Integers beyond 64 bits, keys that are not strings, nesting beyond orjson's limit for writing.
         pass

@@ -317,7 +317,6 @@ BOTH_WAYS = [
     (Level.HIGH, '3'),
     (Colour.RED, '"red"'),
     (Name('é'), '"é"'),
-    ('\0YQ==', '"\\u0000YQ=="'),
     ('"\\\n\x7f', '"\\"\\\\\\n\x7f"'),
     (Point(1), '{"x":1,"y":0}'),
     (datetime.date(2026, 11, 20), '"2026-11-20"'),
@@ -365,6 +364,19 @@ def test_what_json_has_no_form_for(value: Any) -> None:
         dumps_json(value)
     with pytest.raises(SerializationError):
         dumps_json({'deep': [value]})
+
+
+@pytest.mark.parametrize('value', ['\0text', ['\0', b'a'], {'a': ('\0AP8=', 2**70)}], ids=repr)
+def test_text_that_json_takes_for_binary_data(value: Any) -> None:
+    with pytest.raises(SerializationError, match='begins with U[+]0000'):
+        dumps_json(value)
+    assert dumps_json(['a\0b', b'a']) == b'["a\\u0000b","\\u0000YQ=="]'
+
+
+def test_timestamps_are_seconds_in_json() -> None:
+    moments = [msgpack.Timestamp(1), msgpack.Timestamp(1, 500_000_000)]
+    assert dumps_json(moments) == b'[1,1.5]'
+    assert dumps_json([*moments, 2**70]) == b'[1,1.5,1180591620717411303424]'
 
 
 def test_deeper_than_orjson_writes() -> None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import msgpack
 import orjson
+from msgpack import ExtType
 
 from cpython.buffer cimport (
     PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer,
@@ -23,7 +24,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.string cimport memchr, memcmp
 
-from serverwamp_fast.errors import SerializationError, WAMPMsgParseError
+from .unwritable cimport refusal
+
+from serverwamp_fast.errors import WAMPMsgParseError
 
 cdef extern from "Python.h":
     object PyBytes_FromStringAndSize(const char *data, Py_ssize_t size)
@@ -221,9 +224,17 @@ def _simplify_for_json(value):
 cdef object simplify_for_json = _simplify_for_json
 
 
+cdef int refuse_extension(object value) except -1:
+    """Raise TypeError for what only MessagePack has: its extensions, whose class is one of tuples."""
+    if isinstance(value, ExtType):
+        raise TypeError('an extension of MessagePack')
+    return 0
+
+
 cdef object simplify_container(object value):
     if isinstance(value, Mapping):
         return dict(value)
+    refuse_extension(value)
     # Tuples are here for their subclasses.
     if isinstance(value, Sequence):
         return list(value)
@@ -250,6 +261,42 @@ cdef object write_key(object key):
     raise TypeError(f'keys must be str, int, float, bool or None, not {type(key).__name__}')
 
 
+cdef int put_item(dict pairs, object key, object value) except -1:
+    """Add an item by its key as text. Raises ValueError where another key has the same text: one would be lost."""
+    key = write_key(key)
+    if key in pairs:
+        raise ValueError(f'two keys of a mapping are both written {key!r:.100}')
+    pairs[key] = value
+    return 0
+
+
+cdef int refuse_nul(object text) except -1:
+    if text.startswith('\0'):
+        raise ValueError('text that begins with U+0000 stands for binary data there')
+    return 0
+
+
+cdef int refuse_nul_texts(object value, int depth) except -1:
+    """Raise ValueError if a text in a value that orjson has written would be taken for binary data. Keys never are."""
+    if depth > MAX_DEPTH:
+        raise ValueError('depth limit exceeded')
+    if isinstance(value, enum.Enum):
+        return refuse_nul_texts(value.value, depth + 1)
+    if isinstance(value, str):
+        return refuse_nul(value)
+    if value is None or isinstance(value, (int, float, bytes, bytearray, memoryview)):
+        return 0
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif dataclasses.is_dataclass(value):
+        value = [getattr(value, field.name) for field in dataclasses.fields(value) if not field.name.startswith('_')]
+    elif not isinstance(value, Sequence):
+        return 0
+    for item in value:
+        refuse_nul_texts(item, depth + 1)
+    return 0
+
+
 cdef object simplify(object value, int depth):
     """Return a copy of a value for the standard library's json: what orjson does with it, without its limits."""
     if depth > MAX_DEPTH:
@@ -259,8 +306,7 @@ cdef object simplify(object value, int depth):
     if isinstance(value, enum.Enum):
         return simplify(value.value, depth + 1)
     if isinstance(value, str):
-        if value.startswith('\0'):
-            raise ValueError('text that begins with U+0000 stands for binary data in JSON')
+        refuse_nul(value)
         return value
     if isinstance(value, int):
         return value
@@ -268,10 +314,17 @@ cdef object simplify(object value, int depth):
         return value if math.isfinite(value) else None
     if isinstance(value, (bytes, bytearray, memoryview)):
         return pack_binary(value)
+    if depth == MAX_DEPTH:
+        # What orjson reads has no container there.
+        raise ValueError('depth limit exceeded')
     if isinstance(value, (list, tuple)):
+        refuse_extension(value)
         return [simplify(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {write_key(key): simplify(item, depth + 1) for key, item in value.items()}
+        pairs = {}
+        for key, item in value.items():
+            put_item(pairs, key, simplify(item, depth + 1))
+        return pairs
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if not field.name.startswith('_')]
         return {name: simplify(getattr(value, name), depth + 1) for name in names}
@@ -284,31 +337,37 @@ cdef object simplify(object value, int depth):
 cdef object encode_exactly = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(',', ':')).encode
 
 
-cdef bytes write_json(object value):
-    """Return a value's JSON text in UTF-8. Raises SerializationError."""
+cdef bytes try_json(object value, int depth):
+    """Return a value's JSON text in UTF-8; `depth` is the number of containers around it. Raises any Exception."""
     cdef bytes text
     try:
         text = dump_orjson(value, simplify_for_json)
-        if has_binary(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
-            # Bytes are written so, and text must not be taken for them. Raises ValueError.
-            simplify(value, 0)
-        return text
-    except ValueError as error:
-        raise SerializationError(f'No JSON form: {error}') from error
     except TypeError:
         # Integers beyond 64 bits, keys that are not strings, nesting beyond orjson's limit for writing.
-        pass
+        return (<str> encode_exactly(simplify(value, depth))).encode('utf-8')
+    if has_binary(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
+        # Bytes are written so, and text must not be taken for them.
+        refuse_nul_texts(value, depth)
+    return text
+
+
+def _try_json(value):
+    return try_json(value, 0)
+
+
+cdef bytes write_json(object value, int depth):
+    """Return a value's JSON text in UTF-8; `depth` is the number of containers around it. Raises SerializationError."""
     try:
-        return (<str> encode_exactly(simplify(value, 0))).encode('utf-8')
+        return try_json(value, depth)
     except Exception as error:
-        raise SerializationError(f'No JSON form: {error}') from error
+        raise refusal('JSON', value, _try_json, error) from error
 
 
 # MessagePack
 
 def _read_extension(code, data):
-    """Return what an extension stands for: type 0 is how JavaScript's MessagePack writes undefined."""
-    return None if code == 0 else msgpack.ExtType(code, data)
+    """Return what an extension stands for: type 0 with nothing in it is how JavaScript writes undefined."""
+    return None if code == 0 and data in (b'', b'\0') else ExtType(code, data)
 
 
 def _read_pairs(pairs):
@@ -348,6 +407,10 @@ cdef object make_pack():
     return msgpack.Packer(default=_simplify_for_msgpack).pack
 
 
+def _try_msgpack(value):
+    return make_pack()(value)
+
+
 cdef object shared_pack = make_pack()
 
 
@@ -361,7 +424,7 @@ cdef bytes write_msgpack(object value):
     try:
         packed = pack(value)
     except Exception as error:
-        raise SerializationError(f'No MessagePack form: {error}') from error
+        raise refusal('MessagePack', value, _try_msgpack, error) from error
     if PyBytes_GET_SIZE(packed) < PACKER_KEEPS:
         shared_pack = pack
     return packed
@@ -392,7 +455,7 @@ def loads_json(text):
 
 def dumps_json(value):
     """Return the UTF-8 bytes of a value's JSON text. Raises SerializationError if it has none."""
-    return write_json(value)
+    return write_json(value, 0)
 
 
 def loads_msgpack(payload):

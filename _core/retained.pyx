@@ -47,7 +47,8 @@ cdef class RetainedEvents:
         for known in candidates:
             for publication in reversed(known):
                 if publication.audience.admits(session):
-                    message = publication.build_retained(topic)
+                    # An older one in its place would be out of date.
+                    message = publication.build_retained(topic) if publication.has_form_for(session) else None
                     if message is not None:
                         messages.append(message)
                     break

@@ -308,7 +308,8 @@ class WAMPSession(SessionCore):
                     else:
                         await self.send_raw(event)
                 except SerializationError as error:
-                    logger.error('An event for session %s could not be sent: %s', self.id, error)
+                    if not self.note_unsent(error):
+                        logger.error('An event for session %s could not be sent: %s', self.id, error)
         except ConnectionClosed:
             logger.debug('Session %s ended before all its events were sent.', self.id)
         except BaseException as error:

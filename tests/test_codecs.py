@@ -443,15 +443,15 @@ def test_what_is_written_is_never_too_deep_to_be_read(subprotocol: str) -> None:
         value: Any = []
         for _ in range(depth - 1):
             value = [value]
-        for write in (
-            lambda: codec.encode([36, 1, 1, {}, value]),
-            lambda: codec.build_event(1, 1, None, value),
-            lambda: codec.build_event(1, 1, {'topic': 'a', 'x': value}),
-            lambda: codec.build_event(1, 1, None, None, {'a': value}),
-            lambda: codec.build_result(1, value),
+        for write, *message in (
+            (codec.encode, [36, 1, 1, {}, value]),
+            (codec.build_event, 1, 1, None, value),
+            (codec.build_event, 1, 1, {'topic': 'a', 'x': value}),
+            (codec.build_event, 1, 1, None, None, {'a': value}),
+            (codec.build_result, 1, value),
         ):
             try:
-                payload = write()
+                payload = write(*message)
             except SerializationError:
                 assert depth >= limit - 1
             else:

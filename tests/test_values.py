@@ -404,7 +404,9 @@ def test_keys_that_begin_with_nul_are_text() -> None:
         assert loads_json(dumps_json(value)) == value
 
 
-@pytest.mark.parametrize('value', [{1: 'a', '1': 'b'}, [{None: 1, 'a': 2, 'null': 3}], {True: [2**70], 'true': 1}], ids=repr)
+@pytest.mark.parametrize(
+    'value', [{1: 'a', '1': 'b'}, [{None: 1, 'a': 2, 'null': 3}], {True: [2**70], 'true': 1}], ids=repr
+)
 def test_keys_that_would_be_the_same(value: Any) -> None:
     with pytest.raises(SerializationError, match='two keys of a mapping are both written'):
         dumps_json(value)

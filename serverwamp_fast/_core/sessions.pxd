@@ -22,7 +22,7 @@ cdef class SessionCore:
     cdef dict data                      # item data
     cdef Subscription sole_subscription  # while there is only one, which spares most sessions the dict
     cdef dict subscriptions             # topic or (pattern, match) -> Subscription, and id -> Subscription
-    cdef object outbox                  # a deque of (Subscription, event) that wait to be sent, or None
+    cdef object outbox                  # a deque of (Subscription, event, publication) that wait to be sent, or None
     cdef Outlet outlet                  # the connection, if it takes payloads at once
     cdef RequestSequence sequence       # of request ids, where the application is strict about them
     cdef dict calls                     # request id -> Call, of those that run on after their first step
@@ -36,6 +36,7 @@ cdef class SessionCore:
     cdef unsigned char welcomed
     cdef unsigned char peer_left
     cdef unsigned char is_set_aside     # the application has said `is_open = False`
+    cdef object posted                  # the Publication of what next_posted() has returned, where it is to know
     cdef unsigned char is_posting       # whether a task sends what is in the outbox
     cdef unsigned char watches_answers  # calls are answered by functions of the application
 
@@ -61,7 +62,7 @@ cdef class SessionCore:
         self, object topic, unsigned long long publication, dict details, object args, object kwargs
     )
     cdef object wait_for_room(self)
-    cdef bint post(self, Subscription subscription, object event) except -1
+    cdef bint post(self, Subscription subscription, object event, object publication) except -1
 
 cdef class Sending(Steps):
     cdef SessionCore session

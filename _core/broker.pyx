@@ -126,7 +126,7 @@ cdef class BrokerCore:
             logger.warning('An event for %.500r did not reach everybody: %s', publication.topic, publication.failure)
 
     def send(self, Publication publication not None, bint is_retained):
-        """Publish for the server; returns the sessions whose outbox has to be emptied, and then conclude_own() is due."""
+        """Publish for the server; returns the sessions whose outbox has to be emptied before conclude_own()."""
         return self.deliver(publication, is_retained)
 
     def conclude_own(self, Publication publication not None):

@@ -337,28 +337,31 @@ cdef object simplify(object value, int depth):
 cdef object encode_exactly = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(',', ':')).encode
 
 
-cdef bytes try_json(object value, int depth):
-    """Return a value's JSON text in UTF-8; `depth` is the number of containers around it. Raises any Exception."""
-    cdef bytes text
-    try:
-        text = dump_orjson(value, simplify_for_json)
-    except TypeError:
-        # Integers beyond 64 bits, keys that are not strings, nesting beyond orjson's limit for writing.
-        return (<str> encode_exactly(simplify(value, depth))).encode('utf-8')
-    if has_binary(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
-        # Bytes are written so, and text must not be taken for them.
-        refuse_nul_texts(value, depth)
-    return text
+cdef bytes write_exactly(object value, int depth):
+    """Do what write_json() does by the standard library alone. Raises any Exception."""
+    return (<str> encode_exactly(simplify(value, depth))).encode('utf-8')
 
 
 def _try_json(value):
-    return try_json(value, 0)
+    return write_exactly(value, 0)
 
 
 cdef bytes write_json(object value, int depth):
     """Return a value's JSON text in UTF-8; `depth` is the number of containers around it. Raises SerializationError."""
+    cdef bytes text
     try:
-        return try_json(value, depth)
+        text = dump_orjson(value, simplify_for_json)
+        if has_binary(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
+            # Bytes are written so, and text must not be taken for them.
+            refuse_nul_texts(value, depth)
+        return text
+    except TypeError:
+        # Integers beyond 64 bits, keys that are not strings, nesting beyond orjson's limit for writing.
+        pass
+    except Exception as error:
+        raise refusal('JSON', value, _try_json, error) from error
+    try:
+        return write_exactly(value, depth)
     except Exception as error:
         raise refusal('JSON', value, _try_json, error) from error
 

@@ -140,3 +140,11 @@ cdef class BrokerCore:
         """Return the EVENTs that a new subscriber gets, as messages."""
         cdef Subscription subscription = session.find_subscription(number)
         return [] if subscription is None else self.retained.find(session, subscription.topic)
+
+    def note_unsent(self, event, error):
+        """Count and log, once, that an EVENT of find_retained() has no form; returns whether it is one of those."""
+        cdef Publication publication = self.retained.find_number(event[2])
+        if publication is None:
+            return False
+        publication.note_failure(error)
+        return True

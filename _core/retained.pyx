@@ -54,6 +54,15 @@ cdef class RetainedEvents:
                     break
         return messages
 
+    cdef Publication find_number(self, object number):
+        """Return the retained publication with an id, or None."""
+        cdef Publication publication
+        for known in self.events.values():
+            for publication in known:
+                if publication.number == number:
+                    return publication
+        return None
+
     def forget(self, topic):
         return self.events.pop(topic, None) is not None
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from . import __about__
+from ._core.broker import BrokerCore
 from ._core.messages import check
 from ._core.sessions import NO_IDENTITY, SessionCore
 from ._core.states import ACTIONS, STATES, action
@@ -265,7 +266,9 @@ class WAMPSession(SessionCore):
                     await self.send_raw(event)
                 except SerializationError as error:
                     # Who sent it has gone on; the other events are none the worse for it.
-                    logger.error('An event that was held for session %s could not be sent: %s', self.id, error)
+                    broker = getattr(self.realm, 'broker', None)
+                    if not (isinstance(broker, BrokerCore) and broker.note_unsent(event, error)):
+                        logger.error('An event that was held for session %s could not be sent: %s', self.id, error)
 
     async def mark_unsubscribed(self, request: Any) -> None:
         """Send UNSUBSCRIBED."""

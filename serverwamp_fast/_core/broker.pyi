@@ -57,3 +57,6 @@ class BrokerCore:
 
     def find_retained(self, session: SessionCore, number: int) -> list[Any]:
         """Return the EVENTs that a new subscriber gets, as messages."""
+
+    def note_unsent(self, event: Any, error: Exception) -> bool:
+        """Count and log, once, that an EVENT of find_retained() has no form; returns whether it is one of those."""

@@ -68,7 +68,7 @@ cdef class BinaryCodec(Codec):
         return messages
 
     cdef bytes encode_message(self, object message):
-        cdef bytes packed = self.write_value(message)
+        cdef bytes packed = self.write_value(message, 0)
         if not self.is_batched:
             return packed
         return self.join_message(NULL, 0, packed, None)
@@ -105,7 +105,7 @@ cdef class BinaryCodec(Codec):
         if details is None:
             header[size] = self.map_mark
             return self.join_message(header, size + 1, args, kwargs)
-        head = (<char *> header)[:size] + self.write_value(details)
+        head = (<char *> header)[:size] + self.write_value(details, 1)
         return self.join_message(<unsigned char *> PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head), args, kwargs)
 
     cdef size_t put_start(
@@ -157,7 +157,7 @@ cdef class MessagePackCodec(BinaryCodec):
     cdef object parse_value(self, const char *data, size_t size):
         return parse_msgpack(data, size)
 
-    cdef bytes write_value(self, object value):
+    cdef bytes write_value(self, object value, int depth):
         return write_msgpack(value)
 
     cdef size_t put_uint(self, unsigned char *out, unsigned long long number) noexcept:
@@ -185,8 +185,8 @@ cdef class CBORCodec(BinaryCodec):
     cdef object parse_value(self, const char *data, size_t size):
         return parse_cbor(data, size)
 
-    cdef bytes write_value(self, object value):
-        return write_cbor(value)
+    cdef bytes write_value(self, object value, int depth):
+        return write_cbor(value, depth)
 
     cdef size_t put_uint(self, unsigned char *out, unsigned long long number) noexcept:
         if number < 24:

@@ -22,8 +22,8 @@ cdef class BrokerCore:
     - find_publish_refusal(session, message) -> (the URI of an error, a sentence), None if it may be published, or an
       awaitable of either
     - decide_later(session, message, awaitable) -> a coroutine that goes on with decide()
-    - finish(sessions, publisher, answer) -> a coroutine that empties the sessions' outboxes, and then gives the answer
-      to acknowledge() if it is not None
+    - finish(sessions, publisher, message, publication) -> a coroutine that empties the sessions' outboxes, and then
+      calls conclude()
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -35,6 +35,7 @@ cdef class BrokerCore:
         self.topics = topics
         self.retained = RetainedEvents(retained_limit)
         self.discloses_publishers = False
+        self.incomplete = 0
 
     cdef object receive(self, SessionCore session, object message):
         """Handle a PUBLISH that was checked: return None, or an awaitable that has to end before the next message."""
@@ -49,7 +50,7 @@ cdef class BrokerCore:
 
     cdef object go_on(self, SessionCore session, object message, tuple refusal):
         """Publish, or refuse to; see receive()."""
-        cdef object options = message[2], answer = None
+        cdef object options = message[2]
         cdef Publication publication
         cdef dict details = {}
         cdef Py_ssize_t size = len(message)
@@ -72,15 +73,35 @@ cdef class BrokerCore:
             Audience(options, None if options.get('exclude_me') is False else session.id),
         )
         waiting = self.deliver(publication, options.get('retain') is True)
-        if publication.failure is not None:
-            logger.warning('An event for %.500r, published by %s, did not reach everybody: %.500s',
-                           topic, session_name(session), publication.failure)
-        if options.get('acknowledge') is True:
-            answer = (PUBLISHED, message[1], publication.number)
         if waiting:
             # The receivers come first: they must not depend on a publisher that has left or doesn't read.
-            return self.finish(waiting, session, answer)
-        return None if answer is None else session.emit_through(answer)
+            return self.finish(waiting, session, message, publication)
+        return self.tell(session, message, publication)
+
+    cdef object tell(self, SessionCore session, object message, Publication publication):
+        """Answer a PUBLISH after its delivery, if the client waits for an answer. What not everybody could be sent is
+        an error all the same, or goes to the log.
+        """
+        cdef str sentence
+        failure = publication.failure
+        # From now on it is too late for an answer.
+        publication.broker = self
+        if message[2].get('acknowledge') is not True:
+            if failure is not None:
+                self.note_incomplete(publication)
+            return None
+        if failure is None:
+            return session.emit_through((PUBLISHED, message[1], publication.number))
+        self.count(publication)
+        sentence = f'Not every subscriber got the event: {failure}'
+        return session.emit_refusal(PUBLISH, message[1], 'wamp.error.invalid_argument', sentence)
+
+    cdef int count(self, Publication publication) except -1:
+        """Count, once, a publication that not every subscriber could be sent."""
+        if not publication.is_counted:
+            publication.is_counted = True
+            self.incomplete += 1
+        return 0
 
     cdef object refuse(self, SessionCore session, object message, tuple refusal):
         """Answer with ERROR, if the client waits for an answer (WAMP BP, "Publish ERROR")."""
@@ -100,15 +121,37 @@ cdef class BrokerCore:
         """Go on with a PUBLISH when the rules have been asked; returns None or an awaitable."""
         return self.go_on(session, message, refusal)
 
-    def acknowledge(self, SessionCore publisher not None, answer):
-        """Send PUBLISHED; returns None or an awaitable. Raises ConnectionClosed."""
-        return publisher.emit_through(answer)
+    def conclude(self, SessionCore publisher not None, message, Publication publication not None):
+        """Answer a PUBLISH after its delivery; returns None or an awaitable. Raises ConnectionClosed."""
+        return self.tell(publisher, message, publication)
+
+    def note_incomplete(self, Publication publication not None):
+        """Count and log, once, what some subscriber could not be sent when it was too late to tell the publisher."""
+        self.count(publication)
+        if not publication.is_logged:
+            publication.is_logged = True
+            logger.warning('An event for %.500r did not reach everybody: %s', publication.topic, publication.failure)
 
     def send(self, Publication publication not None, bint is_retained):
-        """Publish for the server; returns the sessions whose outbox has to be emptied and the error, or None."""
-        return self.deliver(publication, is_retained), publication.failure
+        """Publish for the server; returns the sessions whose outbox has to be emptied before conclude_own()."""
+        return self.deliver(publication, is_retained)
+
+    def conclude_own(self, Publication publication not None):
+        """Raise the SerializationError of what the server has published, if there is one."""
+        publication.broker = self
+        if publication.failure is not None:
+            self.count(publication)
+            raise publication.failure
 
     def find_retained(self, SessionCore session not None, number):
         """Return the EVENTs that a new subscriber gets, as messages."""
         cdef Subscription subscription = session.find_subscription(number)
         return [] if subscription is None else self.retained.find(session, subscription.topic)
+
+    def note_unsent(self, event, error):
+        """Count and log, once, that an EVENT of find_retained() has no form; returns whether it is one of those."""
+        cdef Publication publication = self.retained.find_number(event[2])
+        if publication is None:
+            return False
+        publication.note_failure(error)
+        return True

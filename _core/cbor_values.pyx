@@ -10,10 +10,12 @@ expects, so it is given only what has been gone through.
 """
 
 import logging
+from itertools import islice
 
-from .values cimport simplify_container, write_key
+from .unwritable cimport refusal
+from .values cimport put_item, refuse_extension, simplify_container
 
-from serverwamp_fast.errors import SerializationError, WAMPMsgParseError
+from serverwamp_fast.errors import WAMPMsgParseError
 
 cdef extern from "Python.h":
     object PyBytes_FromStringAndSize(const char *data, Py_ssize_t size)
@@ -270,6 +272,7 @@ cdef object prepare(object value, int depth):
     if value is None or isinstance(value, (str, int, float, bytes, bytearray)):
         return value
     if isinstance(value, (list, tuple)):
+        refuse_extension(value)
         for item in value:
             seen = prepare(item, depth + 1)
             if seen is not item:
@@ -280,9 +283,12 @@ cdef object prepare(object value, int depth):
     if isinstance(value, dict):
         for key, item in value.items():
             seen = prepare(item, depth + 1)
-            if seen is not item or not isinstance(key, str):
-                pairs = write_keys(value) if pairs is None else pairs
-                pairs[write_key(key)] = seen
+            if pairs is None and (seen is not item or not isinstance(key, str)):
+                # Those before are as they were.
+                pairs = dict(islice(value.items(), index))
+            if pairs is not None:
+                put_item(pairs, key, seen)
+            index += 1
         return value if pairs is None else pairs
     if isinstance(value, memoryview):
         return bytes(value)
@@ -290,16 +296,16 @@ cdef object prepare(object value, int depth):
     return prepare(simplify_container(value), depth + 1)
 
 
-cdef dict write_keys(object value):
-    return {write_key(key): item for key, item in value.items()}
+def _try_cbor(value):
+    return dump_cbor(prepare(value, 0))
 
 
-cdef bytes write_cbor(object value):
-    """Return a value as a CBOR data item. Raises SerializationError."""
+cdef bytes write_cbor(object value, int depth):
+    """Return a value as a CBOR data item; `depth` is the number of containers around it. Raises SerializationError."""
     try:
-        return dump_cbor(prepare(value, 0))
+        return dump_cbor(prepare(value, depth))
     except Exception as error:
-        raise SerializationError(f'No CBOR form: {error}') from error
+        raise refusal('CBOR', value, _try_cbor, error) from error
 
 
 # The Python face
@@ -312,4 +318,4 @@ def loads_cbor(payload not None):
 
 def dumps_cbor(value):
     """Return a value as a CBOR data item. Raises SerializationError if it has no such form."""
-    return write_cbor(value)
+    return write_cbor(value, 0)

@@ -82,8 +82,8 @@ cdef class Codec:
         """
         raise NotImplementedError
 
-    cdef bytes write_value(self, object value):
-        """Return the bytes of a value. Raises SerializationError."""
+    cdef bytes write_value(self, object value, int depth):
+        """Return the bytes of a value with `depth` containers around it. Raises SerializationError."""
         raise NotImplementedError
 
     @cython.final
@@ -92,13 +92,13 @@ cdef class Codec:
         as_keywords() return. Raises SerializationError.
         """
         if args is not None:
-            return self.write_value(args)
+            return self.write_value(args, 1)
         return None if kwargs is None else self.no_arguments
 
     @cython.final
     cdef bytes write_keywords(self, object kwargs):
         """Return ArgumentsKw likewise."""
-        return None if kwargs is None else self.write_value(kwargs)
+        return None if kwargs is None else self.write_value(kwargs, 1)
 
     cdef Codec answering_codec(self, const char *data, size_t size):
         """Return the codec that writes as the peer did who wrote this payload."""

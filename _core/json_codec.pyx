@@ -73,11 +73,11 @@ cdef class JSONCodec(Codec):
             return self if self.separator != CANCEL_SEPARATOR else JSON_BATCHED
         return JSON_BATCHED if memchr(data, CANCEL_SEPARATOR, size) is NULL else JSON_BATCHED_CANCEL
 
-    cdef bytes write_value(self, object value):
-        return write_json(value)
+    cdef bytes write_value(self, object value, int depth):
+        return write_json(value, depth)
 
     cdef bytes encode_message(self, object message):
-        cdef bytes text = write_json(message)
+        cdef bytes text = write_json(message, 0)
         if self.separator == 0:
             return text
         return self.join_message(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), NULL, 0, None, None)
@@ -105,7 +105,7 @@ cdef class JSONCodec(Codec):
         if details is None:
             size += put_text(header + size, ',{}', 3)
             return self.join_message(header, size, ']', 1, args, kwargs)
-        head = header[:size] + b',' + write_json(details)
+        head = header[:size] + b',' + write_json(details, 1)
         return self.join_message(PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head), ']', 1, args, kwargs)
 
     cdef bytes join_message(

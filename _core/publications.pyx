@@ -85,6 +85,12 @@ cdef class Publication:
         self.details = details
         self.audience = audience
 
+    def note_failure(self, error):
+        """Keep the first SerializationError; what comes after the publisher has been told goes to the broker's log."""
+        self.failure = self.failure or error
+        if self.broker is not None:
+            self.broker.note_incomplete(self)
+
     cdef dict details_for(self, Topic topic):
         """Return the event's details; a pattern's subscriber is told the topic (WAMP AP, "Pattern-based
         Subscription").
@@ -128,34 +134,60 @@ cdef class Publication:
                     continue
                 if is_direct:
                     put_event(session, payload)
-                elif session.post(subscription, payload):
+                elif session.post(subscription, payload, None):
                     waiting.append(session)
+                continue
+            if subscription.held is not None and not self.has_form_for(session):
                 continue
             if message is None:
                 message = self.build_message(topic.number, details)
             if message is not None and subscription.held is not None:
                 subscription.held.append(message)
-            elif message is not None and session.post(subscription, message):
+            elif message is not None and session.post(subscription, message, self):
                 waiting.append(session)
         return 0
 
-    cdef bytes encode(self, Codec codec, Topic topic, dict details):
-        """Return the EVENT as a codec writes it, or None where it can't be serialized."""
-        cdef tuple payload
-        # All codecs of a class write values in the same way.
+    cdef bint has_form_for(self, SessionCore session) except -1:
+        """Return whether the session's serializer can write the payload, where that is known before it is sent."""
+        cdef Codec codec = codec_of(session)
+        if codec is None:
+            return True
+        if self.written is not None:
+            return self.write_payload(codec) is not None
         kind = type(codec)
-        try:
-            if kind not in self.written:
-                # Not again where it fails.
-                self.written[kind] = None
+        if self.forms is None:
+            self.forms = {}
+        if kind not in self.forms:
+            # Not again for every subscriber.
+            self.written = {}
+            self.forms[kind] = self.write_payload(codec) is not None
+            self.written = None
+        return self.forms[kind]
+
+    cdef tuple write_payload(self, Codec codec):
+        """Return (args, kwargs) as bytes for the codecs of a class, which all write values in the same way; None where
+        they can't be written.
+        """
+        kind = type(codec)
+        if kind not in self.written:
+            # Not again where it fails.
+            self.written[kind] = None
+            try:
                 self.written[kind] = (
                     codec.write_arguments(self.args, self.kwargs), codec.write_keywords(self.kwargs))
-            payload = self.written[kind]
-            if payload is None:
-                return None
+            except SerializationError as error:
+                self.note_failure(error)
+        return self.written[kind]
+
+    cdef bytes encode(self, Codec codec, Topic topic, dict details):
+        """Return the EVENT as a codec writes it, or None where it can't be serialized."""
+        cdef tuple payload = self.write_payload(codec)
+        if payload is None:
+            return None
+        try:
             return codec.join_event(topic.number, self.number, details if details else None, payload[0], payload[1])
         except SerializationError as error:
-            self.failure = self.failure or error
+            self.note_failure(error)
             return None
 
     cdef tuple build_message(self, unsigned long long subscription, dict details):
@@ -163,7 +195,7 @@ cdef class Publication:
         try:
             return with_payload((EVENT, subscription, self.number, details), self.args, self.kwargs)
         except SerializationError as error:
-            self.failure = self.failure or error
+            self.note_failure(error)
             return None
 
     cdef tuple build_retained(self, Topic topic):
@@ -177,6 +209,13 @@ cdef bint takes_payloads(SessionCore session) except -1:
         session.plain_sends and session.outlet is None
         and getattr(session.connection, 'takes_payloads', False) is True
     )
+
+
+cdef Codec codec_of(SessionCore session):
+    """Return what a session's messages are written with; None where that is the connection's own or a subclass's."""
+    if session.outlet is not None:
+        return session.outlet.codec if session.plain_sends else None
+    return session.connection.codec if takes_payloads(session) else None
 
 
 cdef int put_event(SessionCore session, bytes payload) except -1:

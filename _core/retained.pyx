@@ -47,11 +47,21 @@ cdef class RetainedEvents:
         for known in candidates:
             for publication in reversed(known):
                 if publication.audience.admits(session):
-                    message = publication.build_retained(topic)
+                    # An older one in its place would be out of date.
+                    message = publication.build_retained(topic) if publication.has_form_for(session) else None
                     if message is not None:
                         messages.append(message)
                     break
         return messages
+
+    cdef Publication find_number(self, object number):
+        """Return the retained publication with an id, or None."""
+        cdef Publication publication
+        for known in self.events.values():
+            for publication in known:
+                if publication.number == number:
+                    return publication
+        return None
 
     def forget(self, topic):
         return self.events.pop(topic, None) is not None

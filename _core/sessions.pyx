@@ -419,7 +419,7 @@ cdef class SessionCore:
             return None
         if self.outbox is not None and self.state < STATE_CLOSING:
             # What was published before goes first, if need be now: who published it may have been kept from sending it.
-            return self.empty_outbox() if self.post(subscription, message) else None
+            return self.empty_outbox() if self.post(subscription, message, None) else None
         return self.emit(message)
 
     cdef object emit_to_patterns(
@@ -480,14 +480,15 @@ cdef class SessionCore:
 
     # Events on their way to a connection that is not an Outlet: nobody who publishes waits for it.
 
-    cdef bint post(self, Subscription subscription, object event) except -1:
+    cdef bint post(self, Subscription subscription, object event, object publication) except -1:
         """Put an event, a payload or a message, behind those that wait; return whether they need to be sent.
 
-        Without a subscription it is an Answer, whose turn comes behind them.
+        Its publication is told where a message turns out to have no form; see note_unsent(). Without a subscription it
+        is an Answer, whose turn comes behind them.
         """
         if self.outbox is None:
             self.outbox = deque()
-        self.outbox.append((subscription, event))
+        self.outbox.append((subscription, event, publication))
         return not self.is_posting
 
     def start_posting(self):
@@ -508,8 +509,17 @@ cdef class SessionCore:
                 continue
             # Nothing may come for a subscription after UNSUBSCRIBED.
             if subscription.place != NO_PLACE:
+                self.posted = entry[2]
                 return entry[1]
+        self.posted = None
         return None
+
+    def note_unsent(self, error):
+        """What next_posted() has returned has no form; returns whether it was published, and the publisher is told."""
+        if self.posted is None:
+            return False
+        self.posted.note_failure(error)
+        return True
 
     def stop_posting(self, outbox, bint keeps=False):
         """Nobody sends any more what start_posting() returned; what still waits is dropped, or kept for who comes next.
@@ -519,7 +529,7 @@ cdef class SessionCore:
         if outbox is self.outbox:
             self.outbox = self.outbox if keeps else None
             self.is_posting = False
-            for subscription, item in outbox or ():
+            for subscription, item, _ in outbox or ():
                 if subscription is None:
                     # Nobody would tell it any more that its turn has come.
                     (<Answer?> item).take_turn()
@@ -636,7 +646,7 @@ cdef class Answer(Steps):
             raise TypeError('An answer is made by the session that it is sent in.')
         # The client doesn't get to ask for more and more, as it wouldn't if the answer were being sent.
         self.count(1)
-        return self.session.empty_outbox() if self.session.post(None, self) else self.turn.wait()
+        return self.session.empty_outbox() if self.session.post(None, self, None) else self.turn.wait()
 
     cdef object returned(self, object value):
         if self.item is None:

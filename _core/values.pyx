@@ -15,15 +15,18 @@ from collections.abc import Mapping, Sequence
 
 import msgpack
 import orjson
+from msgpack import ExtType
 
 from cpython.buffer cimport (
     PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer,
 )
-from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.string cimport memchr, memcmp
 
-from serverwamp_fast.errors import SerializationError, WAMPMsgParseError
+from .unwritable cimport refusal
+
+from serverwamp_fast.errors import WAMPMsgParseError
 
 cdef extern from "Python.h":
     object PyBytes_FromStringAndSize(const char *data, Py_ssize_t size)
@@ -221,14 +224,25 @@ def _simplify_for_json(value):
 cdef object simplify_for_json = _simplify_for_json
 
 
+cdef int refuse_extension(object value) except -1:
+    """Raise TypeError for what only MessagePack has: its extensions, whose class is one of tuples."""
+    if isinstance(value, ExtType):
+        raise TypeError('an extension of MessagePack')
+    return 0
+
+
 cdef object simplify_container(object value):
     if isinstance(value, Mapping):
         return dict(value)
+    refuse_extension(value)
     # Tuples are here for their subclasses.
     if isinstance(value, Sequence):
         return list(value)
     if isinstance(value, int):
         raise OverflowError('an integer beyond 64 bits')
+    if isinstance(value, msgpack.Timestamp):
+        # Seconds since 1970, as what is behind CBOR's tag 1.
+        return value.to_unix() if value.nanoseconds else value.seconds
     raise TypeError(f'{type(value).__name__} is not serializable')
 
 
@@ -247,6 +261,42 @@ cdef object write_key(object key):
     raise TypeError(f'keys must be str, int, float, bool or None, not {type(key).__name__}')
 
 
+cdef int put_item(dict pairs, object key, object value) except -1:
+    """Add an item by its key as text. Raises ValueError where another key has the same text: one would be lost."""
+    key = write_key(key)
+    if key in pairs:
+        raise ValueError(f'two keys of a mapping are both written {key!r:.100}')
+    pairs[key] = value
+    return 0
+
+
+cdef int refuse_nul(object text) except -1:
+    if text.startswith('\0'):
+        raise ValueError('text that begins with U+0000 stands for binary data there')
+    return 0
+
+
+cdef int refuse_nul_texts(object value, int depth) except -1:
+    """Raise ValueError if a text in a value that orjson has written would be taken for binary data. Keys never are."""
+    if depth > MAX_DEPTH:
+        raise ValueError('depth limit exceeded')
+    if isinstance(value, enum.Enum):
+        return refuse_nul_texts(value.value, depth + 1)
+    if isinstance(value, str):
+        return refuse_nul(value)
+    if value is None or isinstance(value, (int, float, bytes, bytearray, memoryview)):
+        return 0
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif dataclasses.is_dataclass(value):
+        value = [getattr(value, field.name) for field in dataclasses.fields(value) if not field.name.startswith('_')]
+    elif not isinstance(value, Sequence):
+        return 0
+    for item in value:
+        refuse_nul_texts(item, depth + 1)
+    return 0
+
+
 cdef object simplify(object value, int depth):
     """Return a copy of a value for the standard library's json: what orjson does with it, without its limits."""
     if depth > MAX_DEPTH:
@@ -255,46 +305,72 @@ cdef object simplify(object value, int depth):
         return value
     if isinstance(value, enum.Enum):
         return simplify(value.value, depth + 1)
-    if isinstance(value, (int, str)):
+    if isinstance(value, str):
+        refuse_nul(value)
+        return value
+    if isinstance(value, int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (bytes, bytearray, memoryview)):
         return pack_binary(value)
+    if depth == MAX_DEPTH:
+        # What orjson reads has no container there.
+        raise ValueError('depth limit exceeded')
     if isinstance(value, (list, tuple)):
+        refuse_extension(value)
         return [simplify(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {write_key(key): simplify(item, depth + 1) for key, item in value.items()}
+        pairs = {}
+        for key, item in value.items():
+            put_item(pairs, key, simplify(item, depth + 1))
+        return pairs
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if not field.name.startswith('_')]
         return {name: simplify(getattr(value, name), depth + 1) for name in names}
     if isinstance(value, (Mapping, Sequence)):
         return simplify(simplify_container(value), depth + 1)
     # Dates, times and UUIDs.
-    return load_orjson(dump_orjson(value))
+    return load_orjson(dump_orjson(value, simplify_for_json))
 
 
 cdef object encode_exactly = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(',', ':')).encode
 
 
-cdef bytes write_json(object value):
-    """Return a value's JSON text in UTF-8. Raises SerializationError."""
+cdef bytes write_exactly(object value, int depth):
+    """Do what write_json() does by the standard library alone. Raises any Exception."""
+    return (<str> encode_exactly(simplify(value, depth))).encode('utf-8')
+
+
+def _try_json(value):
+    return write_exactly(value, 0)
+
+
+cdef bytes write_json(object value, int depth):
+    """Return a value's JSON text in UTF-8; `depth` is the number of containers around it. Raises SerializationError."""
+    cdef bytes text
     try:
-        return dump_orjson(value, simplify_for_json)
+        text = dump_orjson(value, simplify_for_json)
+        if has_binary(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
+            # Bytes are written so, and text must not be taken for them.
+            refuse_nul_texts(value, depth)
+        return text
     except TypeError:
         # Integers beyond 64 bits, keys that are not strings, nesting beyond orjson's limit for writing.
         pass
-    try:
-        return (<str> encode_exactly(simplify(value, 0))).encode('utf-8')
     except Exception as error:
-        raise SerializationError(f'No JSON form: {error}') from error
+        raise refusal('JSON', value, _try_json, error) from error
+    try:
+        return write_exactly(value, depth)
+    except Exception as error:
+        raise refusal('JSON', value, _try_json, error) from error
 
 
 # MessagePack
 
 def _read_extension(code, data):
-    """Return what an extension stands for: type 0 is how JavaScript's MessagePack writes undefined."""
-    return None if code == 0 else msgpack.ExtType(code, data)
+    """Return what an extension stands for: type 0 with nothing in it is how JavaScript writes undefined."""
+    return None if code == 0 and data in (b'', b'\0') else ExtType(code, data)
 
 
 def _read_pairs(pairs):
@@ -334,6 +410,10 @@ cdef object make_pack():
     return msgpack.Packer(default=_simplify_for_msgpack).pack
 
 
+def _try_msgpack(value):
+    return make_pack()(value)
+
+
 cdef object shared_pack = make_pack()
 
 
@@ -347,7 +427,7 @@ cdef bytes write_msgpack(object value):
     try:
         packed = pack(value)
     except Exception as error:
-        raise SerializationError(f'No MessagePack form: {error}') from error
+        raise refusal('MessagePack', value, _try_msgpack, error) from error
     if PyBytes_GET_SIZE(packed) < PACKER_KEEPS:
         shared_pack = pack
     return packed
@@ -378,7 +458,7 @@ def loads_json(text):
 
 def dumps_json(value):
     """Return the UTF-8 bytes of a value's JSON text. Raises SerializationError if it has none."""
-    return write_json(value)
+    return write_json(value, 0)
 
 
 def loads_msgpack(payload):

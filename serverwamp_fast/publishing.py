@@ -209,13 +209,13 @@ class Broker(BrokerCore):
         except ConnectionClosed:
             logger.debug('The session ended before a PUBLISH was decided upon, %s.', session_name(session))
 
-    async def finish(self, sessions: Sequence[WAMPSession], publisher: WAMPSession, answer: Any) -> None:
+    async def finish(
+        self, sessions: Sequence[WAMPSession], publisher: WAMPSession, message: Any, publication: Publication
+    ) -> None:
         """Have the sessions' outboxes emptied, and send the publisher's answer."""
         await empty_outboxes(sessions)
-        if answer is None:
-            return
         try:
-            awaitable = self.acknowledge(publisher, answer)
+            awaitable = self.conclude(publisher, message, publication)
             if awaitable is not None:
                 await awaitable
         except ConnectionClosed:
@@ -240,10 +240,8 @@ class Broker(BrokerCore):
             {} if trust_level is None else {'trustlevel': trust_level},
             Audience(receivers),
         )
-        sessions, failure = self.send(publication, retain)
-        await empty_outboxes(sessions)
-        if failure is not None:
-            raise failure
+        await empty_outboxes(self.send(publication, retain))
+        self.conclude_own(publication)
         return publication.number
 
     async def find_subscribe_refusal(self, session: WAMPSession, topic: str, match: str) -> Refusal:

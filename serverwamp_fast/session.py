@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from . import __about__
+from ._core.broker import BrokerCore
 from ._core.messages import check
 from ._core.sessions import NO_IDENTITY, SessionCore
 from ._core.states import ACTIONS, STATES, action
@@ -276,7 +277,11 @@ class WAMPSession(SessionCore):
                     await self.send_raw(event)
                 except SerializationError as error:
                     # Who sent it has gone on; the other events are none the worse for it.
-                    logger.error('An event that was held for %s could not be sent: %.500s', session_name(self), error)
+                    broker = getattr(self.realm, 'broker', None)
+                    if not (isinstance(broker, BrokerCore) and broker.note_unsent(event, error)):
+                        logger.error(
+                            'An event that was held for %s could not be sent: %.500s', session_name(self), error
+                        )
 
     async def _separate_output(self) -> None:
         """Let some turns of the loop pass, so that what was sent is not read together with what follows."""
@@ -327,7 +332,8 @@ class WAMPSession(SessionCore):
                     else:
                         await self.send_raw(event)
                 except SerializationError as error:
-                    logger.error('An event for %s could not be sent: %.500s', session_name(self), error)
+                    if not self.note_unsent(error):
+                        logger.error('An event for %s could not be sent: %.500s', session_name(self), error)
         except ConnectionClosed:
             logger.debug('Not all events were sent before the end of %s.', session_name(self))
         except BaseException as error:

@@ -309,7 +309,7 @@ def test_special_floats_are_written_as_they_are() -> None:
     ids=lambda value: repr(type(value)),
 )  # fmt: skip
 def test_what_has_no_form(value: Any) -> None:
-    with pytest.raises(SerializationError, match='^No CBOR form: .'):
+    with pytest.raises(SerializationError, match='^CBOR has no form for .+: .'):
         dumps_cbor([1, value])
 
 

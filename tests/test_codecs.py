@@ -432,3 +432,28 @@ def test_the_standard_library_reads_the_json() -> None:
     assert json.loads(JSON.build_event(1, 2, {'topic': 'a'}, ['é', 1.5, None], {'k': [True]})) == [
         36, 1, 2, {'topic': 'a'}, ['é', 1.5, None], {'k': [True]}
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize('subprotocol', ['wamp.2.json', 'wamp.2.json.batched', 'wamp.2.cbor', 'wamp.2.cbor.batched'])
+def test_what_is_written_is_never_too_deep_to_be_read(subprotocol: str) -> None:
+    """Arguments stand in a message, which is one more container around them."""
+    codec = codec_for(subprotocol)
+    limit = 400 if 'cbor' in subprotocol else 1023
+    for depth in range(limit - 4, limit + 4):
+        value: Any = []
+        for _ in range(depth - 1):
+            value = [value]
+        for write, *message in (
+            (codec.encode, [36, 1, 1, {}, value]),
+            (codec.build_event, 1, 1, None, value),
+            (codec.build_event, 1, 1, {'topic': 'a', 'x': value}),
+            (codec.build_event, 1, 1, None, None, {'a': value}),
+            (codec.build_result, 1, value),
+        ):
+            try:
+                payload = write(*message)
+            except SerializationError:
+                assert depth >= limit - 1
+            else:
+                assert depth <= limit
+                codec.decode(payload)

@@ -128,4 +128,4 @@ def test_calls_are_made_of_messages(kind: type[Call], use_it: Any) -> None:
 def test_a_broker_that_forgets_the_base() -> None:
     broker = BrokerCore.__new__(BrokerCore)
     publication = Publication('a.b', None, None, {}, Audience({}))
-    assert broker.send(publication, True) == ([], None)
+    assert broker.send(publication, True) == []

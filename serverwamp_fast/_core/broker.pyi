@@ -12,8 +12,8 @@ class BrokerCore:
     - `find_publish_refusal(session, message)`: return URI and sentence of the ERROR that answers a PUBLISH, None if it
       may be published, or an awaitable of either
     - `decide_later(session, message, awaitable)`: return a coroutine that awaits that and goes on with decide()
-    - `finish(sessions, publisher, answer)`: return a coroutine that empties the sessions' outboxes, and then gives the
-      answer to acknowledge(), unless it is None
+    - `finish(sessions, publisher, message, publication)`: return a coroutine that empties the sessions' outboxes, and
+      then calls conclude()
 
     `discloses_publishers` says whether clients may have their session id, authid and authrole told to the receivers.
     """
@@ -24,6 +24,10 @@ class BrokerCore:
     @property
     def topics(self) -> TopicTable:
         """Who is subscribed in the realm."""
+
+    @property
+    def incomplete(self) -> int:
+        """How many publications did not reach every subscriber, as the serializer of some has no form for a value."""
 
     @property
     def retained(self) -> RetainedEvents:
@@ -37,13 +41,24 @@ class BrokerCore:
         `refusal` is the URI of the error to answer with, and a sentence that says why; or None to publish.
         """
 
-    def acknowledge(self, publisher: SessionCore, answer: Any) -> Awaitable[Any] | None:
-        """Send the publisher its PUBLISHED; returns None or an awaitable. Raises ConnectionClosed."""
+    def conclude(self, publisher: SessionCore, message: Any, publication: Publication) -> Awaitable[Any] | None:
+        """Answer a PUBLISH after its delivery; returns None or an awaitable. Raises ConnectionClosed.
 
-    def send(self, publication: Publication, is_retained: bool) -> tuple[list[Any], Exception | None]:
-        """Publish for the server; returns the sessions whose outbox has to be emptied, and the first
-        SerializationError or None.
+        The answer is PUBLISHED, or ERROR `wamp.error.invalid_argument` where some subscriber's serializer has no form
+        for a value. Without `acknowledge` that is counted and logged.
         """
+
+    def note_incomplete(self, publication: Publication) -> None:
+        """Count and log, once, what some subscriber could not be sent when it was too late to tell the publisher."""
+
+    def send(self, publication: Publication, is_retained: bool) -> list[Any]:
+        """Publish for the server; returns the sessions whose outbox has to be emptied, before conclude_own()."""
+
+    def conclude_own(self, publication: Publication) -> None:
+        """Raise the first SerializationError of what the server has published, if there is one."""
 
     def find_retained(self, session: SessionCore, number: int) -> list[Any]:
         """Return the EVENTs that a new subscriber gets, as messages."""
+
+    def note_unsent(self, event: Any, error: Exception) -> bool:
+        """Count and log, once, that an EVENT of find_retained() has no form; returns whether it is one of those."""

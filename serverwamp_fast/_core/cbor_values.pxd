@@ -1,2 +1,2 @@
 cdef object parse_cbor(const char *data, size_t size)
-cdef bytes write_cbor(object value)
+cdef bytes write_cbor(object value, int depth)

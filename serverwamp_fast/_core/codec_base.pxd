@@ -33,7 +33,7 @@ cdef class Codec:
         self, unsigned long long subscription, unsigned long long publication, object details, bytes args,
         bytes kwargs
     )
-    cdef bytes write_value(self, object value)
+    cdef bytes write_value(self, object value, int depth)
     cdef bytes write_arguments(self, object args, object kwargs)
     cdef bytes write_keywords(self, object kwargs)
     cdef Codec answering_codec(self, const char *data, size_t size)

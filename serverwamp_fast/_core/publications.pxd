@@ -23,11 +23,17 @@ cdef class Publication:
     cdef dict details
     cdef Audience audience
     cdef dict written               # while it is delivered: class of codecs -> (args, kwargs) as bytes, or None
-    cdef object failure             # the first SerializationError
+    cdef readonly object failure    # the first SerializationError
+    cdef dict forms                 # after delivery: class of codecs -> whether it has a form for the payload; or None
+    cdef object broker              # once the publisher has been told, who is to know of failures
+    cdef bint is_counted            # as one that not every subscriber could be sent
+    cdef bint is_logged
 
     cdef dict details_for(self, Topic topic)
     cdef list deliver(self, TopicTable topics)
     cdef int deliver_to(self, Topic topic, list waiting) except -1
+    cdef bint has_form_for(self, SessionCore session) except -1
+    cdef tuple write_payload(self, Codec codec)
     cdef bytes encode(self, Codec codec, Topic topic, dict details)
     cdef tuple build_message(self, unsigned long long subscription, dict details)
     cdef tuple build_retained(self, Topic topic)

@@ -1,6 +1,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from ..errors import SerializationError
+
 class Audience:
     """Which subscribers get an event (WAMP AP, "Subscriber Black- and Whitelisting", "Publisher Exclusion").
 
@@ -31,3 +33,10 @@ class Publication:
     @property
     def topic(self) -> str:
         """The topic that it is published to."""
+
+    @property
+    def failure(self) -> SerializationError | None:
+        """Why not every subscriber could be sent it, as far as that is known; None if there is no reason."""
+
+    def note_failure(self, error: SerializationError) -> None:
+        """Keep the first error. Where the publisher has been told already, it is counted and logged."""

@@ -8,3 +8,4 @@ cdef class RetainedEvents:
 
     cdef bint keep(self, Publication publication) except -1
     cdef list find(self, SessionCore session, Topic topic)
+    cdef Publication find_number(self, object number)

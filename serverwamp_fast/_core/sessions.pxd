@@ -22,7 +22,9 @@ cdef class SessionCore:
     cdef dict data                      # item data
     cdef Subscription sole_subscription  # while there is only one, which spares most sessions the dict
     cdef dict subscriptions             # topic or (pattern, match) -> Subscription, and id -> Subscription
-    cdef object outbox                  # a deque of (Subscription, event) or (None, Answer) that wait, or None
+    # A deque of (Subscription, event, publication) or (None, Answer, None) that wait to be sent, or None.
+    cdef object outbox
+    cdef object posted                  # the Publication of what next_posted() has returned, where it is to know
     cdef Outlet outlet                  # the connection, if it takes payloads at once
     cdef RequestSequence sequence       # of request ids, where the application is strict about them
     cdef dict calls                     # request id -> Call, of those that run on after their first step
@@ -67,7 +69,7 @@ cdef class SessionCore:
         self, object topic, unsigned long long publication, dict details, object args, object kwargs
     )
     cdef object wait_for_room(self)
-    cdef bint post(self, Subscription subscription, object event) except -1
+    cdef bint post(self, Subscription subscription, object event, object publication) except -1
 
 cdef class Answer(Steps):
     cdef SessionCore session

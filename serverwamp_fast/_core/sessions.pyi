@@ -106,6 +106,9 @@ class SessionCore:
     def next_posted(self) -> Any:
         """Return the event to send next, a payload (bytes) or a message, or None if there is none."""
 
+    def note_unsent(self, error: Exception) -> bool:
+        """What next_posted() has returned has no form; returns whether it was published, and the publisher is told."""
+
     def stop_posting(self, outbox: Any, keeps: bool = False) -> None:
         """Nobody sends any more what start_posting() returned; what still waits is dropped, or with `keeps` goes with
         the next event. No effect where that has been said before.

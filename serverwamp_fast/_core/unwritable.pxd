@@ -1,0 +1,1 @@
+cdef object refusal(str serializer, object value, object write, object error)

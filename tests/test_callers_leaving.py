@@ -4,6 +4,7 @@ from typing import Any
 
 import anyio
 import pytest
+from explained import Explained
 from talking import Setting, hear, in_every_setting, on_every_path, say, use_routes
 
 import serverwamp_fast as wamp
@@ -120,6 +121,47 @@ def test_other_calls_go_on_unless_the_application_says_otherwise(
 
 
 @in_every_setting
+@on_every_path
+@pytest.mark.parametrize('synchronize', [False, True])
+@pytest.mark.parametrize('cancels', [False, True])
+def test_a_cleanup_that_has_begun_is_not_cut_short(setting: Setting, path: Any, synchronize: bool, cancels: bool) -> None:
+    """A stream that meets the end of its session by itself cleans up before the connection is over."""
+
+    async def main(setting: Setting) -> None:
+        cleaning, ended = anyio.Event(), anyio.Event()
+        notes = []
+        routes = wamp.RPCRouteSet()
+
+        @routes.route('follow')
+        async def follow(session: Any) -> Any:
+            try:
+                yield RPCProgressReport(('begun',))
+                await session.close()
+                while True:
+                    yield RPCProgressReport(('more',))
+            finally:
+                cleaning.set()
+                try:
+                    await anyio.sleep(0.05)
+                    notes.append('clean')
+                except BaseException:
+                    notes.append('cut short')
+                    raise
+                finally:
+                    ended.set()
+
+        options = {'synchronize_requests': synchronize, 'cancel_calls_of_lost_clients': cancels}
+        async with setting.join(routes, path, **options) as talk:
+            await talk.tell(48, 1, PROGRESS, 'follow')
+            await cleaning.wait()
+            await talk.tell(*GOODBYE)
+            await ended.wait()
+        assert notes == ['clean']
+
+    setting.run(main)
+
+
+@in_every_setting
 def test_a_client_that_leaves_is_noticed_while_it_subscribes(setting: Setting) -> None:
     async def main(setting: Setting) -> None:
         procedures = Procedures()
@@ -195,7 +237,7 @@ def test_a_timeout_is_the_time_between_results(setting: Setting, path: Any, sync
             await talk.tell(48, 2, {'timeout': 50, **PROGRESS}, 'stops')
             for number in range(3):
                 assert await hear(talk) == [50, 2, {'progress': True}, [number]]
-            assert await hear(talk) == [8, 48, 2, {}, 'wamp.error.timeout']
+            assert await hear(talk) == Explained(48, 2, 'wamp.error.timeout')
 
     setting.run(main)
 
@@ -205,6 +247,6 @@ def test_a_timeout_is_the_time_between_results(setting: Setting, path: Any, sync
 def test_reports_that_are_dropped_are_no_results(setting: Setting, path: Any) -> None:
     async def main(setting: Setting) -> None:
         async with setting.join(steps(100, 0.1), path) as talk:
-            assert await say(talk, 48, 1, {'timeout': 250}, 'steps') == [8, 48, 1, {}, 'wamp.error.timeout']
+            assert await say(talk, 48, 1, {'timeout': 250}, 'steps') == Explained(48, 1, 'wamp.error.timeout')
 
     setting.run(main)

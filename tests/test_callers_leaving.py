@@ -124,7 +124,7 @@ def test_other_calls_go_on_unless_the_application_says_otherwise(
 @on_every_path
 @pytest.mark.parametrize('synchronize', [False, True])
 @pytest.mark.parametrize('cancels', [False, True])
-def test_a_cleanup_that_has_begun_is_not_cut_short(setting: Setting, path: Any, synchronize: bool, cancels: bool) -> None:
+def test_a_cleanup_that_has_begun_goes_on(setting: Setting, path: Any, synchronize: bool, cancels: bool) -> None:
     """A stream that meets the end of its session by itself cleans up before the connection is over."""
 
     async def main(setting: Setting) -> None:

@@ -191,8 +191,8 @@ def test_from_a_rule(run, clients: Clients, caplog, rule: Any) -> None:
         async with clients.of(app) as connect:
             client = await connect()
             await client.hello()
-            assert await client.ask(16, 1, {'acknowledge': True}, 't') == [8, 16, 1, {}, failed]
-            assert await client.ask(32, 2, {}, 't') == [8, 32, 2, {}, failed]
+            assert await client.ask(16, 1, {'acknowledge': True}, 't') == Explained(16, 1, failed)
+            assert await client.ask(32, 2, {}, 't') == Explained(32, 2, failed)
             (session,) = app._active_sessions
             assert not session.has_subscriptions
             assert await client.call(3, 'echo', 'x') == ['x']

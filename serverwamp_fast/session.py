@@ -366,8 +366,8 @@ class WAMPSession(SessionCore):
                 self.mark_ended()
             return
         try:
-            # A client that leaves in good order has read nothing of what waits for it yet, such as the answer to its last
-            # call. One that the server wants to leave may never read it.
+            # What waits for a client that says GOODBYE goes first, such as the answer to its last call. Where the
+            # server ends the session, the client may never read it.
             if self.has_peer_left and (posted := self.wait_for_posted()) is not None:
                 await posted
                 if self.app is not None:

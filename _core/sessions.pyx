@@ -21,7 +21,7 @@ from .states cimport (
 )
 from .steps cimport STEPS_NEW, Steps
 from .topics cimport NO_PLACE, Subscription, Topic, TopicTable
-from serverwamp_fast._core.messages import MESSAGE_NAMES
+from serverwamp_fast._core.messages import MESSAGE_NAMES as _NAMES
 from serverwamp_fast.clients import log_refusal, session_name
 from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
 from serverwamp_fast.lone_arguments import as_one_argument
@@ -385,7 +385,7 @@ cdef class SessionCore:
 
         Some clients show only positional values, others only the keyword `message`.
         """
-        log_refusal(self, MESSAGE_NAMES[request_type], uri, sentence)
+        log_refusal(self, _NAMES[request_type], uri, sentence)
         return self.emit_error(request_type, request_id, uri, (sentence,), {'message': sentence})
 
     cdef object emit_through(self, object message):

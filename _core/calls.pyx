@@ -476,6 +476,14 @@ cdef class Call(Steps):
             self.stage = CALL_GIVEN_UP
         return self.stop()
 
+    def let_clean_up(self):
+        """The stream ends because its caller has left: nothing is sent any more, and its cleanup isn't cancelled."""
+        demand_session(self)
+        self.stage = CALL_GIVEN_UP
+        self.is_stopped = True
+        if self.outer is not None:
+            self.outer.is_stopped = True
+
     cdef int stop(self) except -1:
         """Cancel the task, once."""
         if self.cancel is not None and not self.is_stopped:

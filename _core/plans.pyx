@@ -10,6 +10,7 @@ from typing import Any
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
 
+from serverwamp_fast.clients import shorten
 from serverwamp_fast.errors import InvalidArgumentError
 
 cdef object EMPTY = inspect.Parameter.empty
@@ -184,7 +185,7 @@ cdef class CallPlan:
                         named[name] = var_keyword.convert(value)
                     except InvalidArgumentError as error:
                         raise InvalidArgumentError(
-                            f'Argument {name} is not a valid {var_keyword.target.__name__}.') from error
+                            f'Argument {shorten(name)} is not a valid {var_keyword.target.__name__}.') from error
         return values
 
     def call(self, session, request, args, kwargs, dict factories not None):

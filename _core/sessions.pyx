@@ -21,7 +21,7 @@ from .states cimport (
 )
 from .steps cimport STEPS_NEW, Steps
 from .topics cimport NO_PLACE, Subscription, Topic, TopicTable
-from serverwamp_fast._core.messages import MESSAGE_NAMES
+from serverwamp_fast._core.messages import MESSAGE_NAMES as _NAMES
 from serverwamp_fast.clients import log_refusal, session_name
 from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
 from serverwamp_fast.lone_arguments import as_one_argument
@@ -29,6 +29,7 @@ from serverwamp_fast.lone_arguments import as_one_argument
 logger = logging.getLogger('serverwamp_fast.session')
 
 cdef object DEBUG = logging.DEBUG
+cdef object NOTHING = object()  # in place of an Answer's item: only its turn is waited for
 cdef object RAW = object()  # in place of a Sending's topic: the args are a ready message
 
 
@@ -308,17 +309,27 @@ cdef class SessionCore:
 
     cdef object emit_behind_events(self, object item):
         """Send a message, or a payload (bytes), when what is in the outbox has been sent; see emit()."""
+        cdef Answer answer = self.new_answer(item)
+        if answer is None:
+            return self.deliver(<bytes> item) if type(item) is bytes else self.emit_now(item)
+        return answer
+
+    cdef Answer new_answer(self, object item):
+        """Return an Answer, or None where its turn can't be waited for."""
         cdef Answer answer
         # A session that was made for a test has no Dispatch, and not every support has events to wait for.
         support = None if self.dispatch is None else self.dispatch.support
         event = None if support is None else support.new_event()
         if event is None:
-            return self.deliver(<bytes> item) if type(item) is bytes else self.emit_now(item)
+            return None
         answer = Answer.__new__(Answer)
         answer.session = self
         answer.item = item
         answer.turn = event
         return answer
+
+    def wait_for_posted(self):
+        return None if self.outbox is None else self.new_answer(NOTHING)
 
     cdef bint takes_payloads(self) except -1:
         """Return whether the connection, which is no Outlet, moves payloads past its methods for messages."""
@@ -374,7 +385,7 @@ cdef class SessionCore:
 
         Some clients show only positional values, others only the keyword `message`.
         """
-        log_refusal(self, MESSAGE_NAMES[request_type], uri, sentence)
+        log_refusal(self, _NAMES[request_type], uri, sentence)
         return self.emit_error(request_type, request_id, uri, (sentence,), {'message': sentence})
 
     cdef object emit_through(self, object message):
@@ -656,6 +667,8 @@ cdef class Answer(Steps):
         item = self.item
         self.item = None
         self.count(-1)
+        if item is NOTHING:
+            return None
         if self.session.state >= STATE_CLOSING:
             self.session.refuse_sending()
         return self.session.deliver(<bytes> item) if type(item) is bytes else self.session.emit_now(item)

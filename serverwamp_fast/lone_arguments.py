@@ -8,6 +8,8 @@ import logging
 import sys
 from typing import Any
 
+from .mistakes import name_function
+
 logger = logging.getLogger(__name__)
 
 PACKAGE = __name__.partition('.')[0]
@@ -23,7 +25,7 @@ def as_one_argument(value: Any, handler: Any = None) -> tuple[Any]:
     else:
         # Handlers that are objects need not be hashable.
         place = getattr(handler, '__code__', None) or id(handler)
-        name = f'{getattr(handler, "__module__", "?")}.{getattr(handler, "__qualname__", repr(handler))}'
+        name = name_function(handler)
     if place not in _warned:
         _warned.add(place)
         logger.warning(

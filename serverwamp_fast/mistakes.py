@@ -20,7 +20,11 @@ def name_function(function: Any) -> str:
     inner = _unwrap(function)
     name = getattr(inner, '__qualname__', None)
     if name is None:
-        return f'{function!r:.200}'
+        try:
+            return f'{function!r:.200}'
+        except Exception:
+            # What is told of the function matters more than how it shows itself.
+            return f'an object of {type(function).__module__}.{type(function).__qualname__}'
     code = getattr(inner, '__code__', None)
     place = '' if code is None else f' ({code.co_filename}, line {code.co_firstlineno})'
     return f'{getattr(inner, "__module__", None)}.{name}{place}'

@@ -276,13 +276,15 @@ async def stream_results(call: Call, results: AsyncIterator[Any]) -> RPCErrorRes
             if not call.wants_progress:
                 if call.is_orphaned:
                     # Nobody will ask for the result either, and such a stream may have no end.
-                    return RPCErrorResult()
+                    call.let_clean_up()
+                    return None
                 continue
             try:
                 await sent(call.report(value.args, value.kwargs))
             except ConnectionClosed:
-                # The answer will meet the same, and nobody reads it.
-                return RPCErrorResult()
+                # The answer would meet the same, and nobody would read it.
+                call.let_clean_up()
+                return None
         logger.error(
             'Call handler for procedure %.500s, called by %s, ended without a result.', call.procedure_uri, call.caller
         )

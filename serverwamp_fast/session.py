@@ -371,7 +371,20 @@ class WAMPSession(SessionCore):
             if not self.is_closing:
                 self.mark_ended()
             return
-        self.mark_closing()
+        try:
+            # What waits for a client that says GOODBYE goes first, such as the answer to its last call. Where the
+            # server ends the session, the client may never read it.
+            if self.has_peer_left and (posted := self.wait_for_posted()) is not None:
+                await posted
+                if self.app is not None:
+                    # Answers whose turn has come at the same time are sent by tasks of their own.
+                    await self.app._async_support.checkpoint()
+        finally:
+            is_first = self.is_open
+            self.mark_closing()
+        if not is_first:
+            # Meanwhile the client has gone, or somebody else has closed the session.
+            return
         try:
             await self.connection.send_msg(goodbye_msg(uri, message))
         except ConnectionClosed:

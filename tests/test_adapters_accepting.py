@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import sys
 from typing import Any
 
@@ -136,6 +137,24 @@ def test_a_line_is_written_once_a_minute(run, caplog, monkeypatch: pytest.Monkey
 
     caplog.set_level(logging.INFO)
     run(main())
+
+
+def test_a_socket_that_listens_no_more_does_not_keep_the_loop_busy(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the loop it can always be read."""
+    rounds = []
+    accept = accepting.Acceptor._accept
+    monkeypatch.setattr(accepting.Acceptor, '_accept', lambda self: rounds.append(accept(self)))
+    app = wamp.Application(limits=wamp.Limits(connections=1))
+
+    async def main() -> None:
+        sock = socket.create_server(('127.0.0.1', 0))
+        async with await app.serve(sock=sock):
+            sock.shutdown(socket.SHUT_RDWR)
+            for _ in range(200):
+                await asyncio.sleep(0.001)
+
+    run(main())
+    assert 1 <= len(rounds) < 20
 
 
 CLIENTS = """

@@ -174,7 +174,7 @@ CASES = [
     (report_nothing_but_progress, {'receive_progress': True}, [PROGRESS, RUNTIME_ERROR]),
     (return_progress, {}, [[50, 1, {}, (1,), {'a': 2}]]),
     (return_progress, {'receive_progress': True}, [[50, 1, {}, (1,), {'a': 2}]]),
-    # Of the handler's making, so that it passes as it is.
+    # An error of the procedure's own.
     (return_error_without_uri, {}, [[8, 48, 1, {}, 'wamp.error.runtime_error']]),
     (stream_error_without_uri, {}, [[*RUNTIME_ERROR, ('why',)]]),
     (fail, {}, [RUNTIME_ERROR]),

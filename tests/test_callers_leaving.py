@@ -121,6 +121,47 @@ def test_other_calls_go_on_unless_the_application_says_otherwise(
 
 
 @in_every_setting
+@on_every_path
+@pytest.mark.parametrize('synchronize', [False, True])
+@pytest.mark.parametrize('cancels', [False, True])
+def test_a_cleanup_that_has_begun_goes_on(setting: Setting, path: Any, synchronize: bool, cancels: bool) -> None:
+    """A stream that meets the end of its session by itself cleans up before the connection is over."""
+
+    async def main(setting: Setting) -> None:
+        cleaning, ended = anyio.Event(), anyio.Event()
+        notes = []
+        routes = wamp.RPCRouteSet()
+
+        @routes.route('follow')
+        async def follow(session: Any) -> Any:
+            try:
+                yield RPCProgressReport(('begun',))
+                await session.close()
+                while True:
+                    yield RPCProgressReport(('more',))
+            finally:
+                cleaning.set()
+                try:
+                    await anyio.sleep(0.05)
+                    notes.append('clean')
+                except BaseException:
+                    notes.append('cut short')
+                    raise
+                finally:
+                    ended.set()
+
+        options = {'synchronize_requests': synchronize, 'cancel_calls_of_lost_clients': cancels}
+        async with setting.join(routes, path, **options) as talk:
+            await talk.tell(48, 1, PROGRESS, 'follow')
+            await cleaning.wait()
+            await talk.tell(*GOODBYE)
+            await ended.wait()
+        assert notes == ['clean']
+
+    setting.run(main)
+
+
+@in_every_setting
 def test_a_client_that_leaves_is_noticed_while_it_subscribes(setting: Setting) -> None:
     async def main(setting: Setting) -> None:
         procedures = Procedures()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import contextvars
 import sys
+from collections.abc import Awaitable
 from typing import Any
 
 import anyio
@@ -153,7 +154,7 @@ def test_a_procedure_that_raises_generator_exit(caplog: pytest.LogCaptureFixture
     async def procedure() -> None:
         raise GeneratorExit
 
-    def at_once() -> None:
+    def at_once() -> Awaitable[None]:
         raise GeneratorExit
 
     for raising in procedure, at_once:
@@ -319,8 +320,6 @@ def test_native_answers(run: LoopRunner, caplog: pytest.LogCaptureFixture) -> No
         sent = await client.receive()
         # A later call may be answered sooner.
         sent.sort(key=lambda message: message[2] if message[0] == 8 else message[1])
-        no_procedure = {'message': 'There is no procedure nothing.'}
-        no_argument = {'message': 'Argument a required.'}
         assert sent == [
             [50, 1, {}, [1, '\0AQ=='], {'b': 2}],
             [50, 2, {}, [None]],
@@ -330,8 +329,8 @@ def test_native_answers(run: LoopRunner, caplog: pytest.LogCaptureFixture) -> No
             [50, 4, {}, [2]],
             Explained(48, 5, 'wamp.error.runtime_error'),
             Explained(48, 6, 'wamp.error.runtime_error'),
-            [8, 48, 7, {}, 'wamp.error.no_such_procedure', [no_procedure['message']], no_procedure],
-            [8, 48, 8, {}, 'wamp.error.invalid_argument', [no_argument['message']], no_argument],
+            Explained(48, 7, 'wamp.error.no_such_procedure', 'There is no procedure nothing.'),
+            Explained(48, 8, 'wamp.error.invalid_argument', 'Argument a required.'),
             [50, 9, {}],
         ]
         assert 'The answer of procedure unsendable could not be sent to session ' in caplog.text

@@ -106,7 +106,11 @@ async def converse(ws: Any) -> None:
     await ws.send(json.dumps([16, 21, {**event[0], 'acknowledge': True}, *event[1:]]))
     await ws.send(json.dumps([48, 22, {}, 'nothing']))
     assert [(await hear())[0] for _ in range(4)] == [36, 36, 17, 8]
-    assert (await ask(6, {}, 'wamp.close.normal'))[0] == 6
+
+    # A call right in front of GOODBYE: neither its events nor its answer are lost.
+    await ws.send(json.dumps([48, 23, {}, 'answer']))
+    await ws.send(json.dumps([6, {}, 'wamp.close.normal']))
+    assert [(await hear())[0] for _ in range(2 * len(SIZES) + 2)] == [36] * 2 * len(SIZES) + [50, 6]
 
 
 @contextlib.asynccontextmanager

@@ -49,6 +49,14 @@ def wrapper(*args: Any) -> Any:
     return coroutine(*args)
 
 
+class Nameless:
+    def __call__(self) -> int:
+        return 7
+
+    def __repr__(self) -> str:
+        raise RuntimeError('on purpose')
+
+
 class Handlers:
     async def method(self) -> None: ...
 
@@ -91,6 +99,7 @@ def test_functions_are_named_with_their_place() -> None:
     assert name_function(functools.partial(plain, 1)) == name_function(plain)
     assert name_function(Handlers().method).startswith(f'{__name__}.Handlers.method (')
     assert name_function(7) == '7'
+    assert name_function(Nameless()) == f'an object of {__name__}.Nameless'
 
 
 @pytest.mark.parametrize('kind', [RPCRouteSet, TopicRouteSet])
@@ -212,6 +221,12 @@ def test_the_error_of_a_plain_procedure_names_it(caplog: Any) -> None:
         "object int can't be used in 'await' expression"
     ] * 2
     assert texts[1].endswith(f'{name_function(plain)} returned it. Write async def.')
+
+
+def test_a_procedure_that_can_not_be_shown_is_answered(caplog: Any) -> None:
+    answers(Nameless())
+    texts = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert len(texts) == 1 and 'Nameless returned it.' in texts[0]
 
 
 def test_a_plain_procedure_that_returns_an_awaitable_works(caplog: Any) -> None:

@@ -193,6 +193,8 @@ def test_values_that_can_not_be_converted(value: Any) -> None:
     assert refusal(plain, a=value) == 'Argument a is not a valid int.'
     assert refusal(variable, 1, value) == 'Argument many is not a valid int.'
     assert refusal(variable, 1, x=value) == 'Argument x is not a valid int.'
+    # The name is the caller's, and the answer has it twice.
+    assert refusal(variable, 1, **{'x' * 1000: value}) == f'Argument {"x" * 200}... is not a valid int.'
 
 
 @pytest.mark.parametrize('value', [0, 5, True, 10**9, -1])

@@ -88,6 +88,12 @@ class Call(Steps):
     def pass_on(self, is_stream: bool) -> None:
         """Say that the router answers the call, and whether by an async generator."""
 
+    def let_clean_up(self) -> None:
+        """Say that the procedure, an async generator, cleans up because its caller has left.
+
+        Nothing is sent any more, and the cleanup is not cancelled by what comes of the caller.
+        """
+
     def drops(self, is_final: bool) -> bool:
         """Whether a RESULT or ERROR that is sent for this call by other means must not leave."""
 

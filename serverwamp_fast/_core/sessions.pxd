@@ -6,6 +6,9 @@ from .topics cimport Subscription, TopicTable
 
 cdef tuple with_payload(tuple head, object args, object kwargs)
 
+cdef class Answer
+
+
 cdef class SessionCore:
     cdef public object connection
     cdef public object realm
@@ -53,6 +56,7 @@ cdef class SessionCore:
     cdef object emit(self, object message)
     cdef object emit_now(self, object message)
     cdef object emit_behind_events(self, object item)
+    cdef Answer new_answer(self, object item)
     cdef bint takes_payloads(self) except -1
     cdef object deliver(self, bytes payload)
     cdef bint is_dropped(self, object message) except -1

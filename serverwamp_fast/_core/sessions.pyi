@@ -136,6 +136,12 @@ class SessionCore:
     def call_on_relief(self, callback: Callable[[], object]) -> None:
         """Call `callback` once when half of that is sent; at once if nothing waits to be sent."""
 
+    def wait_for_posted(self) -> Awaitable[None] | None:
+        """Return an awaitable that ends when what is in the outbox now has been sent, or never will be.
+
+        None where the outbox is empty, or nothing can be waited for.
+        """
+
     def take_held_events(self, number: int) -> Sequence[Any]:
         """Return the events held for a subscription so far; if there are none, none are held from now on."""
 

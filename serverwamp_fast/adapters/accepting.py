@@ -167,6 +167,8 @@ class Acceptor:
                     self._pause(RETRYING)
                 else:
                     self._say('failed', f'A client could not be accepted: {error}')
+                    # It may be the listening socket that is at fault. The loop would come back here at once, for ever.
+                    self._pause(POLLING)
                 return
             task = self._loop.create_task(self._start_connection(sock))
             self.starting.add(task)

@@ -391,7 +391,7 @@ def test_deeper_than_orjson_writes() -> None:
 
 @pytest.mark.parametrize(
     'value', [Name('\0'), [(b'a', Level.HIGH, None, 1.5), Pair('\0', 1)], Table(a=collections.deque(['\0'])),
-              Box('\0'), {'a': {'b': (b'', '\0')}}], ids=repr,
+              Box('\0'), {'a': {'b': (b'', '\0')}}], ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_text_for_binary_data_in_any_container(value: Any) -> None:
     for text in (value, [value, 2**70]):

@@ -21,9 +21,9 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ._core.dispatch import Dispatch, attach
-from ._core.frames import MESSAGE_LIMIT
-from ._core.messages import CALL
+from ._core.dialogue.dispatch import Dispatch, attach
+from ._core.framing.websocket import MESSAGE_LIMIT
+from ._core.wire.messages import CALL
 from .auth import CRAAuthRequirement, CRAResponse, verify_cra_response
 from .authentication import CRAIdentityProvider as CRAIdentityProvider
 from .authentication import CRARequirementProvider as CRARequirementProvider

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 try:
-    from ._core.dispatch import receive as receive
+    from ._core.dialogue.dispatch import receive as receive
 except ModuleNotFoundError as error:
     if not (error.name or '').startswith(f'{__package__}._core.'):
         raise

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from math import isfinite
 from typing import Any
 
-from ._core.codec_base import Codec
-from ._core.messages import ABORT
+from ._core.wire.codec import Codec
+from ._core.wire.messages import ABORT
 from .clients import address_name, client_name
 from .errors import ConnectionClosed as ConnectionClosed
 

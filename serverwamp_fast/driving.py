@@ -12,11 +12,11 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ._core.calls import Call, hold
-from ._core.dispatch import InOrder, receive
-from ._core.intakes import Begun, Intake
-from ._core.messages import ABORT, check
-from ._core.states import ACTIONS, STATES, action
+from ._core.dealer.calls import Call, hold
+from ._core.dialogue.dispatch import InOrder, receive
+from ._core.dialogue.intakes import Begun, Intake
+from ._core.session.states import ACTIONS, STATES, action
+from ._core.wire.messages import ABORT, check
 from .clients import client_name, session_name
 from .connection import PayloadConnection
 from .errors import ConnectionClosed, NoSuchRealmError, PeerAbortedError, WAMPMsgParseError

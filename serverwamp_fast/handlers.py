@@ -9,8 +9,8 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ._core.calls import answer_call
-from ._core.messages import CALL
+from ._core.dealer.calls import answer_call
+from ._core.wire.messages import CALL
 from .clients import client_name, log_refusal, session_name, shorten
 from .errors import (
     ConnectionClosed,

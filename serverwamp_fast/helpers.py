@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
-from ._core.codecs import codec_for
-from ._core.values import loads_msgpack
+from ._core.wire.subprotocols import codec_for
+from ._core.wire.values import loads_msgpack
 from .errors import WAMPMsgParseError
 
 __all__ = (

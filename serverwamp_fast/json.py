@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson as json_lib
 
-from ._core.codecs import codec_for
-from ._core.values import dumps_json, loads_json
+from ._core.wire.subprotocols import codec_for
+from ._core.wire.values import dumps_json, loads_json
 from .errors import WAMPMsgParseError
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from enum import IntEnum, unique
 from typing import Any, ClassVar, Self, get_args
 
-from ._core import messages
-from ._core.ids import global_id
-from ._core.messages import check
+from ._core.base.ids import global_id
+from ._core.wire import messages
+from ._core.wire.messages import check
 from .errors import AuthenticationFailure, WAMPMsgParseError
 
 __all__ = (

@@ -1,6 +1,6 @@
 """The broker of a realm: which topics are open to clients, and who gets what is published.
 
-The fan-out itself is the core's; see _core.publications.
+The fan-out itself is the core's; see _core.broker.publications.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ._core.broker import BrokerCore
-from ._core.publications import Audience, Publication
-from ._core.topics import TopicTable
-from ._core.uris import check_pattern, check_uri
+from ._core.base.uris import check_pattern, check_uri
+from ._core.broker.broker import BrokerCore
+from ._core.broker.publications import Audience, Publication
+from ._core.session.topics import TopicTable
 from .clients import session_name, shorten
 from .errors import ConnectionClosed, counts_as_error
 from .lone_arguments import as_one_argument

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from ._core.messages import ABORT, GOODBYE
+from ._core.wire.messages import ABORT, GOODBYE
 from .errors import WAMPMsgParseError
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from collections.abc import (
 from secrets import token_bytes
 from typing import Any
 
-from ._core.dispatch import Dispatch
-from ._core.topics import TopicTable
+from ._core.dialogue.dispatch import Dispatch
+from ._core.session.topics import TopicTable
 from .auth import CRAAuthRequirement, SCRAMCredential
 from .auth.cryptosign import require_cryptography
 from .authentication import (

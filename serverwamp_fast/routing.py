@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from re import Pattern
 from typing import Any, ClassVar, TypeVar, overload
 
-from ._core.routes import RouteTable
+from ._core.dealer.routes import RouteTable
 from .errors import NoSuchRouteError
 from .mistakes import require_kind, require_spelling, require_uri, warn_of_second
 

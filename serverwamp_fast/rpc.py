@@ -17,9 +17,9 @@ from collections.abc import (
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ._core.calls import Call, CallRules
-from ._core.plans import CallPlan
-from ._core.routes import RouteTable
+from ._core.dealer.calls import Call, CallRules
+from ._core.dealer.plans import CallPlan
+from ._core.dealer.routes import RouteTable
 from .clients import shorten
 from .errors import (
     ConnectionClosed,

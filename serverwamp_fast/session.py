@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from . import __about__
-from ._core.broker import BrokerCore
-from ._core.messages import check
-from ._core.sessions import NO_IDENTITY, SessionCore
-from ._core.states import ACTIONS, STATES, action
+from ._core.broker.broker import BrokerCore
+from ._core.session.sessions import NO_IDENTITY, SessionCore
+from ._core.session.states import ACTIONS, STATES, action
+from ._core.wire.messages import check
 from .auth import AuthenticatedAs, CRAResponse
 from .clients import session_name
 from .connection import ConnectionClosed

@@ -13,8 +13,8 @@ import sys
 import uvloop
 from websockets.server import ServerProtocol
 
-from serverwamp_fast._core.hubs import Hub
-from serverwamp_fast._core.message_transport import MessageTransport
+from serverwamp_fast._core.native.hubs import Hub
+from serverwamp_fast._core.native.message_transport import MessageTransport
 
 LIMIT = 64 * 1024 * 1024
 

@@ -5,7 +5,7 @@ import serverwamp.routing
 import serverwamp.rpc
 
 import serverwamp_fast.routing
-from serverwamp_fast._core.plans import CallPlan
+from serverwamp_fast._core.dealer.plans import CallPlan
 
 
 def build_router(package, kind: str, count: int):

@@ -8,7 +8,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol, State
 
-from serverwamp_fast._core.frames import FrameReader, build_frame
+from serverwamp_fast._core.framing.websocket import FrameReader, build_frame
 
 PAYLOAD = b'[48,123,{},"com.example.echo",["' + b'abcdefgh' * 8 + b'"]]'
 

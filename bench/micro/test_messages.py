@@ -13,8 +13,8 @@ import serverwamp.helpers
 import serverwamp.json
 import serverwamp.protocol as reference
 
-from serverwamp_fast._core.codecs import codec_for
-from serverwamp_fast._core.messages import check
+from serverwamp_fast._core.wire.messages import check
+from serverwamp_fast._core.wire.subprotocols import codec_for
 
 CALL = [48, 123, {}, 'com.example.echo', ['abcdefgh' * 8]]
 CALL_JSON = json.dumps(CALL, separators=(',', ':'))

@@ -16,8 +16,8 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from .._core.binary_codecs import CBOR_CODECS
-from .._core.codecs import SUBPROTOCOLS, codec_for
+from .._core.wire.binary_codecs import CBOR_CODECS
+from .._core.wire.subprotocols import SUBPROTOCOLS, codec_for
 from ..clients import client_name
 from ..connection import (
     SERVICE_RESTART,

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from typing import Any
 from urllib.parse import quote
 
-from .._core.binary_codecs import CBOR_CODECS
-from .._core.codecs import SUBPROTOCOLS, codec_for
-from .._core.frames import MESSAGE_LIMIT
+from .._core.framing.websocket import MESSAGE_LIMIT
+from .._core.wire.binary_codecs import CBOR_CODECS
+from .._core.wire.subprotocols import SUBPROTOCOLS, codec_for
 from ..connection import (
     SERVICE_RESTART,
     TOO_LARGE,

@@ -17,9 +17,9 @@ from contextvars import copy_context
 from ssl import SSLContext
 from typing import Any
 
-from .._core.hubs import Hub
-from .._core.messages import check
-from .._core.peers import WAMPPeer
+from .._core.native.hubs import Hub
+from .._core.native.peers import WAMPPeer
+from .._core.wire.messages import check
 from ..application import Application
 from ..clients import client_name
 from ..connection import SERVICE_RESTART, Connection

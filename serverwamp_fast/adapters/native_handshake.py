@@ -11,7 +11,7 @@ from typing import Any
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from .._core.codecs import SUBPROTOCOLS
+from .._core.wire.subprotocols import SUBPROTOCOLS
 from .http_info import decode_path, split_target
 
 # The handshake library announces every connection at INFO; that is for who asks for it. What is refused, and what

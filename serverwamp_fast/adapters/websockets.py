@@ -19,9 +19,9 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from .._core.codec_base import Codec
-from .._core.codecs import SUBPROTOCOLS, codec_for
-from .._core.frames import MESSAGE_LIMIT
+from .._core.framing.websocket import MESSAGE_LIMIT
+from .._core.wire.codec import Codec
+from .._core.wire.subprotocols import SUBPROTOCOLS, codec_for
 from ..clients import address_name, client_name
 from ..connection import (
     SERVICE_RESTART,

@@ -1,4 +1,0 @@
-# Whoever finds a codec also uses it.
-from .codec_base cimport Codec, as_arguments, as_keywords
-
-cpdef Codec codec_for(object subprotocol)

@@ -1,9 +1,0 @@
-from typing import Final
-
-from .codec_base import Codec
-
-class JSONCodec(Codec):
-    """Messages as JSON texts."""
-
-CODECS: Final[tuple[JSONCodec, ...]]
-"""Those of the subprotocols, the batched one first."""

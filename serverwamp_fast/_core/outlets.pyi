@@ -1,2 +1,0 @@
-class Outlet:
-    """Base of connections that take a payload at once and write it later, coalesced with others."""

@@ -20,5 +20,5 @@ autodoc_default_options = {'members': True, 'show-inheritance': True}
 
 
 def setup(app):
-    # A client's session; tests/conversations.py tells what is in these blocks.
+    # A client's session; tests/support/conversations.py tells what is in these blocks.
     app.add_lexer('wamp', TextLexer)

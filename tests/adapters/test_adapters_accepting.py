@@ -9,9 +9,9 @@ import sys
 from typing import Any
 
 import pytest
-from certificates import make_contexts
-from isolated import run_isolated
-from raw_client import RawClient, Served
+from support.certificates import make_contexts
+from support.isolated import run_isolated
+from support.raw_client import RawClient, Served
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters import accepting

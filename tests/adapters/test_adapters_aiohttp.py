@@ -10,8 +10,8 @@ import pytest
 
 aiohttp = pytest.importorskip('aiohttp', reason='aiohttp is not installed')
 from aiohttp import WSMsgType, web  # noqa: E402
-from certificates import make_contexts  # noqa: E402
-from echo_servers import (  # noqa: E402
+from support.certificates import make_contexts  # noqa: E402
+from support.echo_servers import (  # noqa: E402
     CBOR,
     CBOR_BATCHED,
     JSON,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 aiohttp = pytest.importorskip('aiohttp', reason='aiohttp is not installed')
-from echo_servers import JSON, aiohttp_server, assert_closed  # noqa: E402
-from test_adapters_aiohttp import connected, server_task  # noqa: E402
+from adapters.test_adapters_aiohttp import connected, server_task  # noqa: E402
+from support.echo_servers import JSON, aiohttp_server, assert_closed  # noqa: E402
 
 import serverwamp_fast as wamp  # noqa: E402
 from serverwamp_fast.adapters import aiohttp as adapter  # noqa: E402

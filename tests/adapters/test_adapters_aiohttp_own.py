@@ -7,7 +7,7 @@ import pytest
 
 aiohttp = pytest.importorskip('aiohttp', reason='aiohttp is not installed')
 from aiohttp import web  # noqa: E402
-from echo_servers import JSON, MESSAGES, Echo, Wire, aiohttp_server  # noqa: E402
+from support.echo_servers import JSON, MESSAGES, Echo, Wire, aiohttp_server  # noqa: E402
 
 from serverwamp_fast.adapters import aiohttp as adapter  # noqa: E402
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from certificates import make_contexts
-from connection_checks import OnAsyncio, OnTrio, ServerChecks
-from echo_servers import (
+from support.certificates import make_contexts
+from support.connection_checks import OnAsyncio, OnTrio, ServerChecks
+from support.echo_servers import (
     CBOR,
     CBOR_BATCHED,
     JSON,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from echo_servers import hypercorn_server, uvicorn_server
+from support.echo_servers import hypercorn_server, uvicorn_server
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from test_adapters_asgi import SCOPE
+from adapters.test_adapters_asgi import SCOPE
 
 from serverwamp_fast.adapters import asgi as adapter
 from serverwamp_fast.connection import ConnectionClosed

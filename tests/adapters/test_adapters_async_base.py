@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from isolated import run_isolated
+from support.isolated import run_isolated
 
 from serverwamp_fast.adapters.async_base import AsyncSupport, AsyncTaskGroup, runs_on_trio
 
@@ -121,7 +121,7 @@ def test_what_is_not_overridden_is_left_out() -> None:
 
 @pytest.mark.parametrize('package', ['aiohttp', 'anyio', 'trio'])
 def test_an_adapter_without_its_package_says_what_to_install(package: str) -> None:
-    project = tomllib.loads((Path(__file__).parents[1] / 'pyproject.toml').read_text('utf-8'))['project']
+    project = tomllib.loads((Path(__file__).parents[2] / 'pyproject.toml').read_text('utf-8'))['project']
     (requirement,) = project['optional-dependencies'][package]
     run_isolated(
         f"""

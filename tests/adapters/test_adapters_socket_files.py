@@ -7,7 +7,7 @@ import stat
 from typing import Any
 
 import pytest
-from raw_client import make_app
+from support.raw_client import make_app
 
 pytestmark = pytest.mark.skipif(
     not hasattr(socket, 'AF_UNIX'), reason='there are no Unix sockets for asyncio on Windows'

@@ -5,8 +5,8 @@ import ssl
 from typing import Any
 
 import pytest
-from certificates import make_contexts, only
-from connection_checks import (
+from support.certificates import make_contexts, only
+from support.connection_checks import (
     Observed,
     OnAsyncio,
     OnTrio,
@@ -14,7 +14,7 @@ from connection_checks import (
     connected,
     receive_close,
 )
-from echo_servers import (
+from support.echo_servers import (
     CBOR,
     CBOR_BATCHED,
     HANDSHAKE,

@@ -24,7 +24,7 @@ def test_names_are_in_order() -> None:
 
 @pytest.mark.parametrize('module', ['cryptosign', 'scram'])
 def test_what_is_to_be_installed_is_what_the_extra_installs(module: str) -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     project = tomllib.loads((root / 'pyproject.toml').read_text('utf-8'))['project']
     source = (root / 'serverwamp_fast' / 'auth' / f'{module}.py').read_text('utf-8')
     (named,) = re.findall(r"pip install '(.+?)'", source)

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from session_clients import Clients
+from support.session_clients import Clients
 
 import serverwamp_fast as wamp
 from serverwamp_fast.protocol import AuthenticationFailure

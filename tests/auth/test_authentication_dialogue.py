@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from client_frames import TEXT, close_payload, frame
-from raw_client import HELLO, make_app, serving, warnings_in
-from session_clients import Clients
+from support.client_frames import TEXT, close_payload, frame
+from support.raw_client import HELLO, make_app, serving, warnings_in
+from support.session_clients import Clients
 
 from serverwamp_fast.connection import ConnectionClosed
 from serverwamp_fast.session import WAMPSession

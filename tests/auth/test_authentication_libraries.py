@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from raw_client import HELLO, make_app
+from support.raw_client import HELLO, make_app
 
 from serverwamp_fast.adapters.async_base import AsyncSupport
 from serverwamp_fast.adapters.asyncio import AsyncioAsyncSupport

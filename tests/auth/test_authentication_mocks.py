@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from session_clients import Clients
+from support.session_clients import Clients
 
 import serverwamp_fast as wamp
 from serverwamp_fast.auth import cra, mocks, scram

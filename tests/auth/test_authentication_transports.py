@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from certificates import make_contexts
-from echo_servers import (
+from support.certificates import make_contexts
+from support.echo_servers import (
     JSON,
     Wire,
     aiohttp_server,

@@ -5,7 +5,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from echo_servers import (
+from support.echo_servers import (
     JSON,
     Wire,
     aiohttp_server,

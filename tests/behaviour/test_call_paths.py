@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from doubles import RecordingConnection, open_session
-from explained import Explained
+from support.doubles import RecordingConnection, open_session
+from support.explained import Explained
 
 from serverwamp_fast._core.dialogue.dispatch import attach, receive
 from serverwamp_fast.application import Application

@@ -4,8 +4,8 @@ from typing import Any
 
 import anyio
 import pytest
-from explained import Explained
-from talking import Setting, hear, in_every_setting, on_every_path, say, use_routes
+from support.explained import Explained
+from support.talking import Setting, hear, in_every_setting, on_every_path, say, use_routes
 
 import serverwamp_fast as wamp
 from serverwamp_fast.rpc import RPCProgressReport

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from awaitables import ACTS, KINDS, SCRIPTS, Script, perform, play
-from calling import make_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.awaitables import ACTS, KINDS, SCRIPTS, Script, perform, play
+from support.calling import make_call
 
 from serverwamp_fast.errors import ConnectionClosed
 

@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from explained import Explained
-from talking import (
+from support.explained import Explained
+from support.talking import (
     SETTINGS,
     Setting,
     hear,

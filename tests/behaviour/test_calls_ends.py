@@ -10,12 +10,19 @@ from typing import Any
 import anyio
 import pytest
 import trio
-from calling import CANCELED, RUNTIME_ERROR, call_in, make_call, raise_late, return_something
 from conftest import LoopRunner
-from doubles import NativeClient, RecordingConnection, open_session
-from explained import Explained
-from isolated import run_isolated
-from signatures import drive
+from support.calling import (
+    CANCELED,
+    RUNTIME_ERROR,
+    call_in,
+    make_call,
+    raise_late,
+    return_something,
+)
+from support.doubles import NativeClient, RecordingConnection, open_session
+from support.explained import Explained
+from support.isolated import run_isolated
+from support.signatures import drive
 
 from serverwamp_fast._core.dialogue.dispatch import Dispatch, attach
 from serverwamp_fast.errors import ConnectionClosed, SerializationError
@@ -381,11 +388,11 @@ def test_memory_does_not_grow() -> None:
     run_isolated(
         """
         import asyncio, contextlib, logging
-        from doubles import RecordingConnection
+        from support.doubles import RecordingConnection
         from serverwamp_fast.errors import ConnectionClosed, SerializationError
         from serverwamp_fast.rpc import RPCErrorResult, RPCProgressReport, RPCResult
-        from signatures import drive
-        from calling import make_call, raise_at_once, raise_late, return_something
+        from support.signatures import drive
+        from support.calling import make_call, raise_at_once, raise_late, return_something
 
         logging.disable()
 

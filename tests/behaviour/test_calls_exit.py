@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import LoopRunner
-from raw_client import Served
+from support.raw_client import Served
 
 import serverwamp_fast as wamp
 

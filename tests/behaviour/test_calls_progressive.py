@@ -5,9 +5,9 @@ from typing import Any
 
 import anyio
 import pytest
-from explained import Explained
-from session_clients import Clients
-from talking import (
+from support.explained import Explained
+from support.session_clients import Clients
+from support.talking import (
     SETTINGS,
     Setting,
     hear,

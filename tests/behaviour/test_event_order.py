@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from doubles import open_session
-from echo_servers import (
+from support.doubles import open_session
+from support.echo_servers import (
     JSON,
     aiohttp_server,
     hypercorn_server,
@@ -17,7 +17,7 @@ from echo_servers import (
     websockets_server,
     websockets_trio_server,
 )
-from session_clients import Pair
+from support.session_clients import Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast._core.dialogue.dispatch import Dispatch, attach

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from client_frames import TEXT, frame
-from echo_servers import JSON
-from raw_client import serving, warnings_in
-from session_clients import Pair
-from test_event_order import HELLO, SERVERS, TRIO_SERVERS, settle
+from behaviour.test_event_order import HELLO, SERVERS, TRIO_SERVERS, settle
+from support.client_frames import TEXT, frame
+from support.echo_servers import JSON
+from support.raw_client import serving, warnings_in
+from support.session_clients import Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters import native

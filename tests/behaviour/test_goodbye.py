@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from echo_servers import (
+from support.echo_servers import (
     aiohttp_server,
     hypercorn_server,
     hypercorn_trio_server,
@@ -16,7 +16,7 @@ from echo_servers import (
     websockets_server,
     websockets_trio_server,
 )
-from session_clients import Clients, Pair
+from support.session_clients import Clients, Pair
 from websockets.exceptions import ConnectionClosed
 
 import serverwamp_fast as wamp

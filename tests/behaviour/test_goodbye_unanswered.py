@@ -5,9 +5,9 @@ import socket
 from typing import Any
 
 import pytest
-from echo_servers import uvicorn_server
-from raw_client import RawClient
-from test_goodbye import SERVERS as ANSWERED_SERVERS
+from behaviour.test_goodbye import SERVERS as ANSWERED_SERVERS
+from support.echo_servers import uvicorn_server
+from support.raw_client import RawClient
 
 import serverwamp_fast as wamp
 

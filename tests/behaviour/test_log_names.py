@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from echo_servers import aiohttp_server, hypercorn_server, uvicorn_server, websockets_server
+from support.echo_servers import aiohttp_server, hypercorn_server, uvicorn_server, websockets_server
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 

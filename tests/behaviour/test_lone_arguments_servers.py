@@ -5,8 +5,8 @@ import contextlib
 from typing import Any
 
 import pytest
-from echo_servers import CBOR_BATCHED, JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED
-from test_publishing_servers import HELLO, SERVERS, Client
+from behaviour.test_publishing_servers import HELLO, SERVERS, Client
+from support.echo_servers import CBOR_BATCHED, JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED
 
 import serverwamp_fast as wamp
 from serverwamp_fast import lone_arguments

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from echo_servers import CBOR, CBOR_BATCHED, JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED
-from publishing_clients import ACKNOWLEDGE, plain, subscribe
-from raw_client import warnings_in
-from session_clients import Pair
-from test_publishing_servers import HELLO, SERVERS, Client
+from behaviour.test_publishing_servers import HELLO, SERVERS, Client
+from support.echo_servers import CBOR, CBOR_BATCHED, JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED
+from support.publishing_clients import ACKNOWLEDGE, plain, subscribe
+from support.raw_client import warnings_in
+from support.session_clients import Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters.asyncio import HAS_EAGER_TASKS

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from doubles import RecordingConnection, RecordingTasks, open_session
-from publishing_clients import ACKNOWLEDGE, is_quiet, leave, plain, play_with, subscribe
-from session_clients import Pair
+from support.doubles import RecordingConnection, RecordingTasks, open_session
+from support.publishing_clients import ACKNOWLEDGE, is_quiet, leave, plain, play_with, subscribe
+from support.session_clients import Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast.connection import ConnectionClosed

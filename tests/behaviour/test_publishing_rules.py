@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from publishing_clients import (
+from support.publishing_clients import (
     NOT_AUTHORIZED,
     is_quiet,
     plain,

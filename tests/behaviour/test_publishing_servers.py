@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
-from echo_servers import (
+from support.echo_servers import (
     CBOR,
     CBOR_BATCHED,
     JSON,
@@ -20,7 +20,7 @@ from echo_servers import (
     websockets_server,
     websockets_trio_server,
 )
-from explained import Explained
+from support.explained import Explained
 
 import serverwamp_fast as wamp
 

@@ -3,7 +3,7 @@
 A client sends each value to a procedure, which keeps it, and in a PUBLISH. Others get it as a result, in an error, in a
 progress report, in events of every kind. It is the same everywhere, and stands in a table of docs/serializers.md:
 
-    python tests/test_serializer_pairs.py    writes the table anew
+    python tests/behaviour/test_serializer_pairs.py    writes the table anew
 """
 
 import asyncio
@@ -28,8 +28,8 @@ import serverwamp_fast as wamp
 from serverwamp_fast._core.wire.subprotocols import SUBPROTOCOLS, codec_for
 from serverwamp_fast.errors import SerializationError
 
-PAGE = Path(__file__).resolve().parents[1] / 'docs' / 'serializers.md'
-BEGIN, END = '<!-- made by tests/test_serializer_pairs.py -->', '<!-- until here -->'
+PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'serializers.md'
+BEGIN, END = '<!-- made by tests/behaviour/test_serializer_pairs.py -->', '<!-- until here -->'
 SERIALIZERS = {'JSON': 'wamp.2.json', 'MessagePack': 'wamp.2.msgpack', 'CBOR': 'wamp.2.cbor'}
 ROLES = {'roles': {'caller': {}, 'publisher': {}, 'subscriber': {}}}
 ACKNOWLEDGE = {'acknowledge': True}
@@ -378,13 +378,13 @@ def test_the_table(run: Any) -> None:
     page = PAGE.read_text('utf-8')
     assert page == replace_table(page, make_table(run(serve_and_make_rows()))), (
         'docs/serializers.md shows something else. Look at the difference; if it is meant so, run '
-        'python tests/test_serializer_pairs.py'
+        'python tests/behaviour/test_serializer_pairs.py'
     )
 
 
 @pytest.mark.parametrize('server', ['aiohttp', 'uvicorn', 'websockets'])
 def test_on_other_transports(run: Any, server: str) -> None:
-    from test_publishing_servers import SERVERS
+    from behaviour.test_publishing_servers import SERVERS
 
     app = make_app()
 

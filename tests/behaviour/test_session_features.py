@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from raw_client import HELLO
-from session_clients import Clients
+from support.raw_client import HELLO
+from support.session_clients import Clients
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters.async_base import AsyncSupport

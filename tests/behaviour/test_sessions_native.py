@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import LoopRunner
-from doubles import NativeClient, hear_goodbye, open_session
+from support.doubles import NativeClient, hear_goodbye, open_session
 
 from serverwamp_fast.errors import ConnectionClosed, SerializationError
 

@@ -14,8 +14,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from raw_client import Served
-from session_clients import Pair
+from support.raw_client import Served
+from support.session_clients import Pair
 
 import serverwamp_fast as wamp
 

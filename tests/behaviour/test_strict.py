@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from raw_client import HELLO, make_app, warnings_in
-from session_clients import Clients
+from support.raw_client import HELLO, make_app, warnings_in
+from support.session_clients import Clients
 
 import serverwamp_fast as wamp
 

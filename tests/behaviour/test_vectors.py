@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_client import make_app, serving, warnings_in
+from support.raw_client import make_app, serving, warnings_in
 
 from serverwamp_fast._core.wire.messages import check
 from serverwamp_fast._core.wire.subprotocols import codec_for
@@ -14,7 +14,7 @@ from serverwamp_fast.errors import WAMPMsgParseError
 
 FOLDER = Path(
     os.environ.get('WAMP_VECTORS')
-    or Path(__file__).parents[1].parent / 'shared' / 'vectors' / 'wamp-proto'
+    or Path(__file__).parents[2].parent / 'shared' / 'vectors' / 'wamp-proto'
 )
 
 # The attributes of each message in the order of its elements; args, kwargs and payload come behind them.

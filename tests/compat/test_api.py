@@ -124,7 +124,7 @@ def check_signature(original: Any, ours: Any, name: str) -> None:
         assert (match.default is match.empty) == (parameter.default is parameter.empty), (
             parameter.name
         )
-        # None is True with a word in the log, see tests/test_doubtful_settings.py.
+        # None is True with a word in the log, see tests/public/test_doubtful_settings.py.
         says_so = parameter.name == 'allow_default_realm' and match.default is None
         if isinstance(parameter.default, str | int | float | tuple | None) and not says_so:
             assert match.default == parameter.default, parameter.name

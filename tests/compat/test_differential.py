@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 import pytest
-from explained import Explained
+from support.explained import Explained
 
 from compat.differences import DIFFERENCES, MEMORY, PLACES
 from compat.packages import ORACLE, SUBJECT, SUBJECT_IS_ORACLE

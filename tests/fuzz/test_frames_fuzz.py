@@ -9,7 +9,7 @@ import os
 import random
 
 import pytest
-from client_frames import (
+from support.client_frames import (
     BINARY,
     CLOSE,
     CONTINUATION,

@@ -11,9 +11,26 @@ import random
 from typing import Any
 
 import pytest
-from client_frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload, frame
-from echo_servers import SUBPROTOCOLS
-from raw_client import CLIENT_GOODBYE, HELLO, RawClient, Served, make_app, serving, warnings_in
+from support.client_frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    close_payload,
+    frame,
+)
+from support.echo_servers import SUBPROTOCOLS
+from support.raw_client import (
+    CLIENT_GOODBYE,
+    HELLO,
+    RawClient,
+    Served,
+    make_app,
+    serving,
+    warnings_in,
+)
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters.asyncio import AsyncioAsyncSupport

@@ -7,7 +7,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
-from client_frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, drain, frame
+from support.client_frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, drain, frame
 
 from serverwamp_fast._core.framing.websocket import FrameReader
 

@@ -1,12 +1,12 @@
 """Connections that have come and gone leave nothing behind. In child processes, see isolated.py."""
 
 import pytest
-from isolated import run_isolated
+from support.isolated import run_isolated
 
 # What clients do, and the ways in which they leave.
 CHILD = '''
 import asyncio, gc, logging, random
-from raw_client import *
+from support.raw_client import *
 from serverwamp_fast._core.native.peers import WAMPPeer
 from serverwamp_fast._core.session.sessions import SessionCore
 

@@ -1,13 +1,13 @@
 """Sessions that live long don't grow, whatever their clients do in them. In child processes, see isolated.py."""
 
 import pytest
-from isolated import run_isolated
+from support.isolated import run_isolated
 
 CHILD = '''
 import asyncio, itertools
 import serverwamp_fast as wamp
-from raw_client import make_app
-from session_clients import Clients
+from support.raw_client import make_app
+from support.session_clients import Clients
 
 # So many that what the interpreter keeps for itself, up to a few hundred blocks on Python 3.11 and 3.12, is no growth.
 ROUNDS = 3000

@@ -1,6 +1,6 @@
 """alias: this package under the name `serverwamp`. In child processes, as it changes what `import` finds."""
 
-from isolated import run_isolated
+from support.isolated import run_isolated
 
 
 def test_installed() -> None:

@@ -11,8 +11,8 @@ import weakref
 from typing import Any
 
 import pytest
-from raw_client import CLIENT_GOODBYE, HELLO, make_app, warnings_in
-from session_clients import Clients, Pair
+from support.raw_client import CLIENT_GOODBYE, HELLO, make_app, warnings_in
+from support.session_clients import Clients, Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast import application as application_module

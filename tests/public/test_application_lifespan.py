@@ -8,8 +8,8 @@ import contextvars
 from typing import Any
 
 import pytest
-from raw_client import CLIENT_GOODBYE, HELLO, make_app, serving
-from session_clients import Clients, Pair
+from support.raw_client import CLIENT_GOODBYE, HELLO, make_app, serving
+from support.session_clients import Clients, Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast.connection import ConnectionClosed

@@ -8,8 +8,8 @@ import logging
 from typing import Any
 
 import pytest
-from raw_client import HELLO, make_app, warnings_in
-from session_clients import Clients, Pair
+from support.raw_client import HELLO, make_app, warnings_in
+from support.session_clients import Clients, Pair
 
 from serverwamp_fast.connection import ConnectionClosed
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from doubles import RecordingConnection, open_session
-from explained import Explained, without_id
-from session_clients import Clients
+from support.doubles import RecordingConnection, open_session
+from support.explained import Explained, without_id
+from support.session_clients import Clients
 
 from serverwamp_fast import Application
 from serverwamp_fast.clients import NAMELESS, address_name, client_name, session_name, shorten

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from echo_servers import MESSAGES, SUBPROTOCOLS, Wire
+from support.echo_servers import MESSAGES, SUBPROTOCOLS, Wire
 
 from serverwamp_fast import errors
 from serverwamp_fast._core.wire.subprotocols import codec_for

@@ -6,8 +6,8 @@ from typing import Any
 
 import anyio
 import pytest
-from doubles import RecordingConnection
-from talking import HELLO, SETTINGS, MemoryConnection, Setting
+from support.doubles import RecordingConnection
+from support.talking import HELLO, SETTINGS, MemoryConnection, Setting
 
 import serverwamp_fast as wamp
 from serverwamp_fast.contexts import InContext

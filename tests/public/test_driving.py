@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from explained import Explained
-from raw_client import CLIENT_GOODBYE, HELLO, make_app
-from session_clients import Clients, Pair
+from support.explained import Explained
+from support.raw_client import CLIENT_GOODBYE, HELLO, make_app
+from support.session_clients import Clients, Pair
 
 import serverwamp_fast as wamp
 from serverwamp_fast._core.wire.subprotocols import codec_for

@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from doubles import open_session
 from serverwamp.events import SubscribeError as TheirSubscribeError
-from signatures import drive
+from support.doubles import open_session
+from support.signatures import drive
 
 from serverwamp_fast import SubscribeError as PublicSubscribeError
 from serverwamp_fast.errors import NoSuchRouteError

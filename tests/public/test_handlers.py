@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from conftest import LoopRunner
-from doubles import RecordingConnection, hear_goodbye, open_session
-from explained import Explained
-from signatures import drive
+from support.doubles import RecordingConnection, hear_goodbye, open_session
+from support.explained import Explained
+from support.signatures import drive
 
 from serverwamp_fast.errors import (
     ConnectionClosed,

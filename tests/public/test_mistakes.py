@@ -9,8 +9,8 @@ from typing import Any
 from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
-from calling import answers
-from doubles import open_session
+from support.calling import answers
+from support.doubles import open_session
 
 from serverwamp_fast import Application, RPCRouteSet, TopicRouteSet
 from serverwamp_fast.events import TopicsRouter

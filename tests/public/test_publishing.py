@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from publishing_clients import (
+from support.publishing_clients import (
     ACKNOWLEDGE,
     NOT_AUTHORIZED,
     is_quiet,
@@ -18,7 +18,7 @@ from publishing_clients import (
     subscribe,
     subscribe_refusal,
 )
-from raw_client import serving
+from support.raw_client import serving
 
 import serverwamp_fast as wamp
 from serverwamp_fast.errors import SerializationError

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from doubles import open_session
-from signatures import drive
+from support.doubles import open_session
+from support.signatures import drive
 
 from serverwamp_fast._core.dialogue.intakes import Begun
 from serverwamp_fast.adapters.async_base import AsyncSupport

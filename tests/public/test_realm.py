@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import serverwamp.application as theirs
-from doubles import RecordingConnection
 from serverwamp.application import Realm as TheirRealm
-from signatures import drive
+from support.doubles import RecordingConnection
+from support.signatures import drive
 
 import serverwamp_fast.realm as ours
 from serverwamp_fast import application

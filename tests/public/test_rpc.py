@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import serverwamp.rpc as theirs
-from doubles import open_session
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signatures import ARGS, DEFAULT_ARGS, KWARGS, Procedure, drive, procedures
+from support.doubles import open_session
+from support.signatures import ARGS, DEFAULT_ARGS, KWARGS, Procedure, drive, procedures
 
 import serverwamp_fast.rpc as ours
 from serverwamp_fast.rpc import (

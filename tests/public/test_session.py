@@ -6,8 +6,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from doubles import RecordingConnection, RecordingTasks, open_session
-from raw_client import CLIENT_GOODBYE, make_app, serving
+from support.doubles import RecordingConnection, RecordingTasks, open_session
+from support.raw_client import CLIENT_GOODBYE, make_app, serving
 
 import serverwamp_fast as wamp
 from serverwamp_fast import session as session_module

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_frames import CLOSE, close_payload, frame
-from echo_servers import JSON
-from raw_client import CLIENT_GOODBYE, RawClient
+from support.client_frames import CLOSE, close_payload, frame
+from support.echo_servers import JSON
+from support.raw_client import CLIENT_GOODBYE, RawClient
 
 import serverwamp_fast as wamp
 from serverwamp_fast import __main__ as command_line

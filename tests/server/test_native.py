@@ -7,9 +7,17 @@ import weakref
 from typing import Any
 
 import pytest
-from client_frames import CLOSE, close_payload, frame
-from echo_servers import JSON, JSON_BATCHED, SUBPROTOCOLS, aiohttp_server
-from raw_client import CLIENT_GOODBYE, HELLO, RawClient, Served, make_app, serving, warnings_in
+from support.client_frames import CLOSE, close_payload, frame
+from support.echo_servers import JSON, JSON_BATCHED, SUBPROTOCOLS, aiohttp_server
+from support.raw_client import (
+    CLIENT_GOODBYE,
+    HELLO,
+    RawClient,
+    Served,
+    make_app,
+    serving,
+    warnings_in,
+)
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters.native import NativeConnection, Server, serve

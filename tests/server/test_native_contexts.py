@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from certificates import make_contexts
-from slow_readers import BIG, SlowReader, serving_slowly
+from support.certificates import make_contexts
+from support.slow_readers import BIG, SlowReader, serving_slowly
 
 import serverwamp_fast as wamp
 

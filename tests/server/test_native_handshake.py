@@ -9,8 +9,8 @@ import socket
 from typing import Any
 
 import pytest
-from client_frames import BINARY, PING, PONG, frame
-from echo_servers import (
+from support.client_frames import BINARY, PING, PONG, frame
+from support.echo_servers import (
     CBOR,
     CBOR_BATCHED,
     JSON,
@@ -19,8 +19,8 @@ from echo_servers import (
     MSGPACK_BATCHED,
     SUBPROTOCOLS,
 )
-from explained import Explained
-from raw_client import HELLO, RawClient, make_app, serving, warnings_in
+from support.explained import Explained
+from support.raw_client import HELLO, RawClient, make_app, serving, warnings_in
 from websockets.asyncio.client import connect
 
 from serverwamp_fast.adapters.native_handshake import Handshake

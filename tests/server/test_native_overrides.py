@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from client_frames import CLOSE, PING, PONG, close_payload, frame
-from echo_servers import JSON, JSON_BATCHED, MSGPACK_BATCHED, SUBPROTOCOLS
-from raw_client import CLIENT_GOODBYE, HELLO, RawClient, serving, warnings_in
+from support.client_frames import CLOSE, PING, PONG, close_payload, frame
+from support.echo_servers import JSON, JSON_BATCHED, MSGPACK_BATCHED, SUBPROTOCOLS
+from support.raw_client import CLIENT_GOODBYE, HELLO, RawClient, serving, warnings_in
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters.asyncio import AsyncioAsyncSupport

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from client_frames import CLOSE, close_payload, frame
-from raw_client import RawClient, serving, warnings_in
+from support.client_frames import CLOSE, close_payload, frame
+from support.raw_client import RawClient, serving, warnings_in
 
 import serverwamp_fast as wamp
 from serverwamp_fast.connection import ConnectionClosed

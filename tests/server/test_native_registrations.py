@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from certificates import make_contexts
-from slow_readers import BIG, SlowReader, serving_slowly
+from support.certificates import make_contexts
+from support.slow_readers import BIG, SlowReader, serving_slowly
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters.asyncio import AsyncioAsyncSupport

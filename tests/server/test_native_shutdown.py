@@ -5,9 +5,9 @@ import contextlib
 from typing import Any
 
 import pytest
-from client_frames import CLOSE, close_payload, frame
-from echo_servers import JSON
-from raw_client import CLIENT_GOODBYE, HELLO, RawClient, Served, make_app, warnings_in
+from support.client_frames import CLOSE, close_payload, frame
+from support.echo_servers import JSON
+from support.raw_client import CLIENT_GOODBYE, HELLO, RawClient, Served, make_app, warnings_in
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters.asyncio import AsyncioAsyncSupport

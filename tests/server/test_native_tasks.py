@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from raw_client import make_app, serving
+from support.raw_client import make_app, serving
 
 import serverwamp_fast as wamp
 

@@ -9,9 +9,9 @@ import ssl
 from typing import Any
 
 import pytest
-from certificates import make_contexts, only
-from echo_servers import JSON, JSON_BATCHED, Wire, aiohttp_server
-from raw_client import CLIENT_GOODBYE, HELLO, Served, make_app, serving
+from support.certificates import make_contexts, only
+from support.echo_servers import JSON, JSON_BATCHED, Wire, aiohttp_server
+from support.raw_client import CLIENT_GOODBYE, HELLO, Served, make_app, serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK, InvalidHandshake
 

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from doubles import RecordingConnection, open_session
-from explained import Explained
-from signatures import drive
-
 from serverwamp_fast._core.dialogue.dispatch import Dispatch, attach, receive
 from serverwamp_fast.rpc import RPCRouter
 from serverwamp_fast.session import WAMPSession
+from support.doubles import RecordingConnection, open_session
+from support.explained import Explained
+from support.signatures import drive
 
 RUNTIME_ERROR = Explained(48, 1, 'wamp.error.runtime_error')
 CANCELED = Explained(48, 1, 'wamp.error.canceled')

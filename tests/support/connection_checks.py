@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
-from echo_servers import (
+from websockets.exceptions import ConnectionClosed as ClientClosed
+
+from support.echo_servers import (
     JSON,
     JSON_BATCHED,
     MESSAGES,
@@ -21,7 +23,6 @@ from echo_servers import (
     Wire,
     assert_closed,
 )
-from websockets.exceptions import ConnectionClosed as ClientClosed
 
 Server = Callable[[Serve], contextlib.AbstractAsyncContextManager[str]]
 

@@ -27,8 +27,8 @@ import json
 from base64 import b64decode, b64encode
 from typing import Any
 
-from echo_servers import JSON
-from raw_client import HELLO, RawClient
+from support.echo_servers import JSON
+from support.raw_client import HELLO, RawClient
 
 PUBLISH, PUBLISHED = 16, 17
 WELCOME, ABORT, CHALLENGE, AUTHENTICATE, ERROR, RESULT = 2, 3, 4, 5, 8, 50

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from client_frames import TEXT, frame
 from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -17,6 +16,7 @@ from serverwamp_fast.adapters.async_base import AsyncTaskGroup
 from serverwamp_fast.connection import Connection
 from serverwamp_fast.realm import Realm
 from serverwamp_fast.session import WAMPSession
+from support.client_frames import TEXT, frame
 
 
 class RecordingConnection(Connection):

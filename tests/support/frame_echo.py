@@ -7,10 +7,10 @@ import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
-from raw_client import RawClient, Served
 from ws_echo_server import Echo, negotiate
 
 from serverwamp_fast._core.native.hubs import Hub
+from support.raw_client import RawClient, Served
 
 LIMIT = 200_000
 

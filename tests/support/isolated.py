@@ -20,10 +20,10 @@ def run_isolated(source: str) -> str:
     environment = dict(os.environ, PYTHONFAULTHANDLER='1')
     # Another allocator counts no blocks.
     environment.pop('PYTHONMALLOC', None)
-    paths = [*sys.path, str(Path(__file__).parent)]
+    paths = [*sys.path, str(Path(__file__).parents[1])]
     environment['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
     child = subprocess.run(
-        [sys.executable, '-c', 'from isolated import check_growth\n' + textwrap.dedent(source)],
+        [sys.executable, '-c', 'from support.isolated import check_growth\n' + textwrap.dedent(source)],
         env=environment,
         capture_output=True,
         text=True,

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from explained import Explained
-from session_clients import Clients, Pair
-
 import serverwamp_fast as wamp
+from support.explained import Explained
+from support.session_clients import Clients, Pair
 
 NOT_AUTHORIZED = 'wamp.error.not_authorized'
 ACKNOWLEDGE = {'acknowledge': True}

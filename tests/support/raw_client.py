@@ -12,10 +12,9 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
-from client_frames import BINARY, CLOSE, PING, TEXT, close_payload, frame
-from echo_servers import JSON, Wire
-
 import serverwamp_fast as wamp
+from support.client_frames import BINARY, CLOSE, PING, TEXT, close_payload, frame
+from support.echo_servers import JSON, Wire
 
 HELLO = [1, 'realm1', {'roles': {'caller': {}, 'subscriber': {}}}]
 CLIENT_GOODBYE = [6, {}, 'wamp.close.close_realm']

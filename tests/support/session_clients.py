@@ -6,9 +6,8 @@ import functools
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from raw_client import HELLO, serving
-
 from serverwamp_fast.connection import Connection, ConnectionClosed
+from support.raw_client import HELLO, serving
 
 
 class Pair(Connection):

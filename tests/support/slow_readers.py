@@ -12,8 +12,8 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
-from client_frames import TEXT, frame
-from raw_client import CLIENT_GOODBYE, HELLO, RawClient
+from support.client_frames import TEXT, frame
+from support.raw_client import CLIENT_GOODBYE, HELLO, RawClient
 
 SEND_BUFFER = 43_520
 RECEIVE_BUFFER = 16_384

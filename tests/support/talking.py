@@ -12,7 +12,6 @@ from typing import Any
 import anyio
 import pytest
 import uvloop
-from raw_client import Served
 
 import serverwamp_fast as wamp
 from serverwamp_fast.adapters.anyio import AnyioAsyncSupport
@@ -21,6 +20,7 @@ from serverwamp_fast.adapters.trio import TrioAsyncSupport
 from serverwamp_fast.connection import Connection
 from serverwamp_fast.handlers import default_protocol_rpc_handler
 from serverwamp_fast.protocol import WAMPRPCRequest
+from support.raw_client import Served
 
 HELLO = [1, 'realm1', {'roles': {'caller': {}}}]
 

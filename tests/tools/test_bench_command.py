@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_parts import command, runner
+from support.bench_parts import command, runner
 
 from serverwamp_fast import __main__ as command_line
 from serverwamp_fast import bench_command

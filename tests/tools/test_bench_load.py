@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_parts import servers, tools
+from support.bench_parts import servers, tools
 from websockets.sync.server import ServerConnection, serve
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith('linux'), reason='The load generator needs epoll.')

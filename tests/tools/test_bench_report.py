@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_parts import figures, goals, html, machine, markdown, plots, servers, svg
+from support.bench_parts import figures, goals, html, machine, markdown, plots, servers, svg
 
 
 def server(median: float, *, cpu: float | None = None, **others: Any) -> dict[str, Any]:

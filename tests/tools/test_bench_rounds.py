@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench_parts import cores, results, runner, scenarios, servers, tools
+from support.bench_parts import cores, results, runner, scenarios, servers, tools
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith('linux'), reason='The load generator needs epoll.')
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conversations import Conversation, offered
-from raw_client import serving
+from support.conversations import Conversation, offered
+from support.raw_client import serving
 
 import serverwamp_fast as wamp
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 # Words on a page, and what its blocks need then beside the package's own requirements.
 OPTIONAL = {'aiohttp': 'aiohttp', 'trio': 'trio', 'cryptosign': 'cryptography', 'argon2': 'argon2', 'cbor2': 'cbor2'}

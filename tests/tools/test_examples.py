@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 import serverwamp_fast
 from serverwamp_fast import auth as wamp_auth
 
-EXAMPLES = Path(__file__).parents[1] / 'examples'
+EXAMPLES = Path(__file__).parents[2] / 'examples'
 # Seconds after which something counts as hung.
 DEADLINE = 60
 

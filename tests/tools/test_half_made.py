@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from isolated import run_isolated
-from signatures import drive
+from support.isolated import run_isolated
+from support.signatures import drive
 
 import serverwamp_fast._core as core
 from serverwamp_fast._core.broker.broker import BrokerCore

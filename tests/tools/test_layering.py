@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 PACKAGE = 'serverwamp_fast'
 
 # The first ones may import everything and are imported by none. `''` is the package itself.
@@ -245,7 +245,7 @@ def find_circles(imports: list[Import]) -> list[str]:
 def find_faults(root: Path) -> list[str]:
     """Return a sentence for each place in the tree that breaks the order."""
     faults = [
-        f'{PACKAGE}.{module} has no place in LAYERS, tests/test_layering.py.'
+        f'{PACKAGE}.{module} has no place in LAYERS, tests/tools/test_layering.py.'
         for module in sorted(find_modules(root))
         if find_layer(module) is None
     ]
@@ -381,7 +381,7 @@ def test_a_tree_in_order_has_no_faults(tmp_path):
         (
             'serverwamp_fast/metrics.py',
             '',
-            'serverwamp_fast.metrics has no place in LAYERS, tests/test_layering.py.',
+            'serverwamp_fast.metrics has no place in LAYERS, tests/tools/test_layering.py.',
         ),
         (
             '_core/framing/websocket.pyx',

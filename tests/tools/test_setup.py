@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('Cython', reason='setup.py is run with Cython, which only the build needs')
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = 'serverwamp_fast._core'
 
 

@@ -5,7 +5,7 @@ import contextvars
 import logging
 
 import pytest
-from frame_echo import LIMIT
+from support.frame_echo import LIMIT
 from ws_echo_server import Echo, negotiate
 
 from serverwamp_fast._core.base.deadlines import DeadlineQueue

@@ -14,7 +14,9 @@ from traceback import walk_tb
 from typing import Any
 
 import pytest
-from awaitables import (
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from support.awaitables import (
     ACTS,
     KINDS,
     SCRIPTS,
@@ -26,9 +28,7 @@ from awaitables import (
     perform,
     play,
 )
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from isolated import run_isolated
+from support.isolated import run_isolated
 
 from serverwamp_fast._core.base.steps import Steps
 
@@ -353,7 +353,7 @@ def test_a_cycle_is_collected() -> None:
     run_isolated(
         """
         import gc, weakref
-        from awaitables import Awaitable, by_hand
+        from support.awaitables import Awaitable, by_hand
 
         class Token:
             pass
@@ -378,7 +378,7 @@ def test_memory_does_not_grow() -> None:
     run_isolated(
         """
         import asyncio, contextlib, gc, sys
-        from awaitables import Awaitable, by_hand
+        from support.awaitables import Awaitable, by_hand
 
         class Unawaitable:
             def __await__(self):

@@ -11,8 +11,8 @@ import pytest
 import trio
 import trio.lowlevel
 import trio.testing
-from awaitables import await_it, by_async_def, by_hand
 from conftest import LoopRunner
+from support.awaitables import await_it, by_async_def, by_hand
 
 both_kinds = pytest.mark.parametrize('coroutine_function', [by_hand, by_async_def])
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from calling import (
+from support.calling import (
     RUNTIME_ERROR,
     answers,
     call_in,
@@ -17,9 +17,9 @@ from calling import (
     raise_late,
     return_something,
 )
-from doubles import RecordingConnection, open_session
-from explained import Explained, without_id
-from signatures import drive
+from support.doubles import RecordingConnection, open_session
+from support.explained import Explained, without_id
+from support.signatures import drive
 
 from serverwamp_fast._core.dealer.calls import Call, CallRules
 from serverwamp_fast._core.dealer.routes import RouteTable

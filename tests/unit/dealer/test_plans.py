@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from isolated import run_isolated
 from serverwamp.rpc import RPCErrorResult as TheirErrorResult
 from serverwamp.rpc import RPCRequest as TheirRequest
 from serverwamp.rpc import RPCRouter as TheirRouter
-from signatures import ARGS, DEFAULT_ARGS, KWARGS, Procedure, define, drive, procedures
+from support.isolated import run_isolated
+from support.signatures import ARGS, DEFAULT_ARGS, KWARGS, Procedure, define, drive, procedures
 
 from serverwamp_fast._core.dealer.plans import CallPlan, Parameter
 from serverwamp_fast.errors import InvalidArgumentError
@@ -242,9 +242,9 @@ def test_the_reason_is_kept_as_the_cause() -> None:
 def test_a_conversion_that_empties_the_arguments() -> None:
     run_isolated(
         """
-        from calling import make_call
-        from doubles import RecordingConnection
-        from signatures import drive
+        from support.calling import make_call
+        from support.doubles import RecordingConnection
+        from support.signatures import drive
 
         class Emptying(type):
             def __instancecheck__(self, value):

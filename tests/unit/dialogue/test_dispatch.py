@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from doubles import RecordingConnection, open_session
-from explained import Explained
-from isolated import run_isolated
-from signatures import drive
+from support.doubles import RecordingConnection, open_session
+from support.explained import Explained
+from support.isolated import run_isolated
+from support.signatures import drive
 
 from serverwamp_fast._core.dealer.calls import Call, OwnCall
 from serverwamp_fast._core.dialogue.dispatch import Dispatch, InOrder, attach, receive
@@ -400,7 +400,7 @@ def test_a_session_is_needed() -> None:
 def test_what_is_not_attached_fails_politely() -> None:
     run_isolated(
         """
-        from doubles import open_session
+        from support.doubles import open_session
         from serverwamp_fast._core.dialogue.dispatch import Dispatch, receive
 
         session = open_session()
@@ -442,7 +442,7 @@ def test_memory_does_not_grow() -> None:
         import contextlib
         from serverwamp_fast._core.dialogue.dispatch import receive
         from serverwamp_fast.errors import PeerAbortedError, WAMPMsgParseError
-        from test_dispatch import MESSAGES, make_session
+        from unit.dialogue.test_dispatch import MESSAGES, make_session
 
         INVALID = [[48, 5, {}, 'a b'], [16, 5, {}, ''], [1, '', {}], [], None, [34, 5.0, 6.0]]
 

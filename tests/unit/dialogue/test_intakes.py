@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import pytest
-from doubles import RecordingTasks
-from raw_client import make_app
-from signatures import drive
+from support.doubles import RecordingTasks
+from support.raw_client import make_app
+from support.signatures import drive
 
 import serverwamp_fast as wamp
 from serverwamp_fast._core.dialogue.dispatch import InOrder

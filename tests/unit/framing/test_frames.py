@@ -5,7 +5,9 @@ import sys
 from typing import Any
 
 import pytest
-from client_frames import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.client_frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -22,8 +24,6 @@ from client_frames import (
     read,
     read_every_way,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.frames import Frame
 from websockets.protocol import State

@@ -1,7 +1,7 @@
 """_core.framing.websocket: what the frame reader refuses, with which close code, and when (RFC 6455)."""
 
 import pytest
-from client_frames import (
+from support.client_frames import (
     BINARY,
     CLOSE,
     CONTINUATION,

@@ -10,7 +10,7 @@ import weakref
 from typing import Any
 
 import pytest
-from frame_echo import LIMIT, echoing
+from support.frame_echo import LIMIT, echoing
 from ws_echo_server import negotiate
 
 from serverwamp_fast._core.native.hubs import Hub

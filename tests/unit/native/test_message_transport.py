@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from client_frames import BINARY, CONTINUATION, TEXT, frame
-from frame_echo import LIMIT, echoing
+from support.client_frames import BINARY, CONTINUATION, TEXT, frame
+from support.frame_echo import LIMIT, echoing
 from ws_echo_server import Echo, negotiate
 
 from serverwamp_fast._core.native.hubs import Hub

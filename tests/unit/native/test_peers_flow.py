@@ -5,9 +5,9 @@ import sys
 from typing import Any
 
 import pytest
-from client_frames import CLOSE, PING, PONG, TEXT, close_payload, frame
-from echo_servers import JSON, JSON_BATCHED, MSGPACK_BATCHED, SUBPROTOCOLS
-from raw_client import Served, make_app, serving
+from support.client_frames import CLOSE, PING, PONG, TEXT, close_payload, frame
+from support.echo_servers import JSON, JSON_BATCHED, MSGPACK_BATCHED, SUBPROTOCOLS
+from support.raw_client import Served, make_app, serving
 
 import serverwamp_fast as wamp
 from serverwamp_fast.connection import ConnectionClosed

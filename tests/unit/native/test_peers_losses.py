@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from client_frames import CLOSE, TEXT, close_payload, frame
-from raw_client import CLIENT_GOODBYE, HELLO, RawClient, make_app, serving, warnings_in
+from support.client_frames import CLOSE, TEXT, close_payload, frame
+from support.raw_client import CLIENT_GOODBYE, HELLO, RawClient, make_app, serving, warnings_in
 
 import serverwamp_fast as wamp
 from serverwamp_fast.rpc import RPCInputs

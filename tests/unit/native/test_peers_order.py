@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from client_frames import CLOSE, PING, PONG, close_payload, frame
-from echo_servers import JSON, JSON_BATCHED, MSGPACK_BATCHED, SUBPROTOCOLS
-from explained import Explained
-from raw_client import CLIENT_GOODBYE, HELLO, RawClient, make_app, serving, warnings_in
+from support.client_frames import CLOSE, PING, PONG, close_payload, frame
+from support.echo_servers import JSON, JSON_BATCHED, MSGPACK_BATCHED, SUBPROTOCOLS
+from support.explained import Explained
+from support.raw_client import CLIENT_GOODBYE, HELLO, RawClient, make_app, serving, warnings_in
 
 import serverwamp_fast as wamp
 from serverwamp_fast.connection import ConnectionClosed

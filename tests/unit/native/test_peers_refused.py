@@ -5,10 +5,10 @@ from typing import Any
 
 import msgpack
 import pytest
-from client_frames import BINARY, TEXT, frame
-from echo_servers import JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED
-from explained import Explained
-from raw_client import HELLO, make_app, serving, warnings_in
+from support.client_frames import BINARY, TEXT, frame
+from support.echo_servers import JSON, JSON_BATCHED, MSGPACK, MSGPACK_BATCHED
+from support.explained import Explained
+from support.raw_client import HELLO, make_app, serving, warnings_in
 
 import serverwamp_fast as wamp
 

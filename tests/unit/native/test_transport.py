@@ -6,9 +6,18 @@ import logging
 from typing import Any
 
 import pytest
-from client_frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload, frame
-from frame_echo import LIMIT, EchoServer, echoing
-from raw_client import warnings_in
+from support.client_frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    close_payload,
+    frame,
+)
+from support.frame_echo import LIMIT, EchoServer, echoing
+from support.raw_client import warnings_in
 from ws_echo_server import Echo
 
 from serverwamp_fast._core.native.hubs import Hub

@@ -1,7 +1,7 @@
 """The Close frames that the server sends (RFC 6455, 5.5.1 and 7.4)."""
 
 import pytest
-from raw_client import make_app, serving
+from support.raw_client import make_app, serving
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from client_frames import TEXT, frame
+from support.client_frames import TEXT, frame
 from ws_echo_server import Echo, negotiate
 
 from serverwamp_fast._core.native.hubs import Hub

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from conftest import LoopRunner
-from doubles import RecordingConnection, open_session
-from signatures import drive
+from support.doubles import RecordingConnection, open_session
+from support.signatures import drive
 
 from serverwamp_fast._core.session.deliveries import Deliveries, Delivery, InTurn
 from serverwamp_fast.errors import ConnectionClosed

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from conftest import LoopRunner
-from doubles import RecordingConnection, hear_goodbye, open_session
-from isolated import run_isolated
-from signatures import drive
+from support.doubles import RecordingConnection, hear_goodbye, open_session
+from support.isolated import run_isolated
+from support.signatures import drive
 
 from serverwamp_fast._core.session.sessions import NO_IDENTITY, Sending, SessionCore
 from serverwamp_fast._core.session.topics import Subscription, Topic
@@ -543,11 +543,11 @@ def test_memory_does_not_grow() -> None:
     run_isolated(
         """
         import contextlib
-        from doubles import RecordingConnection
+        from support.doubles import RecordingConnection
         from serverwamp_fast.errors import ConnectionClosed, NoSuchSubscription
         from serverwamp_fast._core.session.sessions import SessionCore
         from serverwamp_fast.realm import Realm
-        from signatures import drive
+        from support.signatures import drive
 
         realm = Realm()
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from isolated import run_isolated
+from support.isolated import run_isolated
 
 cbor2 = pytest.importorskip('cbor2', reason='cbor2 is not installed')
 

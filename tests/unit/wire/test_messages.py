@@ -10,7 +10,7 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from isolated import run_isolated
+from support.isolated import run_isolated
 
 from serverwamp_fast._core.wire import messages
 from serverwamp_fast._core.wire.messages import MESSAGE_NAMES, check

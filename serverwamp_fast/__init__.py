@@ -3,9 +3,8 @@
 # First, for what it says where the modules are not built.
 from . import built as built  # isort: split
 
-from . import application, events, publishing, rpc
 from .__about__ import VERSION as __version__
-from .adapters.async_base import AsyncSupport
+from .adapters.async_base import AsyncSupport as AsyncSupport
 from .alias import install, uninstall
 from .application import Application, Realm
 from .auth import (
@@ -19,13 +18,7 @@ from .connection import ConnectionClosed
 from .events import SubscribeError, TopicRouteSet
 from .limits import Limits
 from .rpc import RPCError, RPCErrorResult, RPCProgressReport, RPCRequest, RPCResult, RPCRouteSet
-from .session import WAMPSession
-
-# Classes that annotations name in modules that can't import them: for typing.get_type_hints(), and for programs that
-# import them from there.
-vars(application).update(AsyncSupport=AsyncSupport)
-for _module in (events, publishing, rpc):
-    vars(_module).update(WAMPSession=WAMPSession)
+from .session import WAMPSession as WAMPSession
 
 __all__ = (
     'Application',

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from ._core.dialogue.dispatch import Dispatch, attach
 from ._core.framing.websocket import MESSAGE_LIMIT
 from ._core.wire.messages import CALL
+from .async_support import AsyncSupport, find_unsupported_features
 from .auth import CRAAuthRequirement, CRAResponse, verify_cra_response
 from .authentication import CRAIdentityProvider as CRAIdentityProvider
 from .authentication import CRARequirementProvider as CRARequirementProvider
@@ -72,11 +73,9 @@ from .rpc import RPCRouter as RPCRouter
 from .session import UNSYNCHRONIZED_FEATURES, WAMPSession
 
 if TYPE_CHECKING:
-    from .adapters.async_base import AsyncSupport
     from .adapters.native import Server
 else:
-    # For typing.get_type_hints(). The class is not loaded before somebody wants such a server; AsyncSupport is put
-    # in here by the package.
+    # For typing.get_type_hints(). The class is not loaded before somebody wants such a server.
     Server = Any
 
 logger = logging.getLogger(__name__)
@@ -150,8 +149,6 @@ class Application(DefaultRealmSettings):
         strict_uris: bool = False,
         cancel_calls_of_lost_clients: bool = False,
     ) -> None:
-        from .adapters.async_base import AsyncSupport, find_unsupported_features
-
         if async_support is None:
             from .adapters.asyncio import AsyncioAsyncSupport
 

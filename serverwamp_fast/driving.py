@@ -23,8 +23,8 @@ from .errors import ConnectionClosed, NoSuchRealmError, PeerAbortedError, WAMPMs
 from .reading import ReadAhead
 
 if TYPE_CHECKING:
-    from .adapters.async_base import CancellableManager, Event
     from .application import Application
+    from .async_support import CancellableManager, Event
     from .session import WAMPSession
 
 logger = logging.getLogger('serverwamp_fast.application')

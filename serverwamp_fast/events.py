@@ -5,19 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, ForwardRef
+from typing import Any, ClassVar
 
 from .errors import NoPatternRouteError, SubscribeError
 from .mistakes import require_generator, require_uri
 from .routing import Decorated, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, bind_handler
+from .session import WAMPSession
 
-if TYPE_CHECKING:
-    from .session import WAMPSession
-
-    SubscriptionHandler = Callable[[str, WAMPSession], AsyncIterator[Any]]
-else:
-    # The name can be looked up here, wherever the type is used.
-    SubscriptionHandler = Callable[[str, ForwardRef('WAMPSession', module=__name__)], AsyncIterator[Any]]
+SubscriptionHandler = Callable[[str, WAMPSession], AsyncIterator[Any]]
 
 
 @dataclass(frozen=True)

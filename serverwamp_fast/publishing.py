@@ -9,7 +9,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._core.base.uris import check_pattern, check_uri
 from ._core.broker.broker import BrokerCore
@@ -18,9 +18,7 @@ from ._core.session.topics import TopicTable
 from .clients import session_name, shorten
 from .errors import ConnectionClosed, counts_as_error
 from .lone_arguments import as_one_argument
-
-if TYPE_CHECKING:
-    from .session import WAMPSession
+from .session import WAMPSession
 
 logger = logging.getLogger(__name__)
 

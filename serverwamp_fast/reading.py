@@ -14,7 +14,7 @@ from ._core.wire.messages import ABORT, GOODBYE
 from .errors import WAMPMsgParseError
 
 if TYPE_CHECKING:
-    from .adapters.async_base import AsyncSupport, Event
+    from .async_support import AsyncSupport, Event
     from .session import WAMPSession
 
 # What a payload that waits counts beside its size, and a message whose size is not known.

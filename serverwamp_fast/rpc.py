@@ -15,7 +15,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from ._core.dealer.calls import Call, CallRules
 from ._core.dealer.plans import CallPlan
@@ -30,9 +30,7 @@ from .errors import (
 from .helpers import camel_to_snake
 from .mistakes import warn_of_plain
 from .routing import Handler, PrefixRoute, RegexRoute, Route, RouteSet, URIsRouter, exact_str
-
-if TYPE_CHECKING:
-    from .session import WAMPSession
+from .session import WAMPSession
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from .async_base import AsyncSupport, AsyncTaskGroup, runs_on_trio
+from ..async_support import AsyncSupport, AsyncTaskGroup, runs_on_trio
 
 
 class AnyioAsyncSupport(AsyncSupport):

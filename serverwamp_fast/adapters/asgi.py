@@ -13,6 +13,7 @@ from urllib.parse import quote
 from .._core.framing.websocket import MESSAGE_LIMIT
 from .._core.wire.binary_codecs import CBOR_CODECS
 from .._core.wire.subprotocols import SUBPROTOCOLS, codec_for
+from ..async_support import Event, runs_on_trio
 from ..connection import (
     SERVICE_RESTART,
     TOO_LARGE,
@@ -25,7 +26,6 @@ from ..connection import (
 )
 from ..errors import WAMPMsgParseError
 from ..json import JSON_BATCH_SPLITTER as JSON_BATCH_SPLITTER
-from .async_base import Event, runs_on_trio
 from .http_info import decode_query, find_peer_address, parse_cookies
 
 # In the server's order of preference, which decides: the scope's order need not be the client's.

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from .async_base import AsyncSupport, AsyncTaskGroup
+from ..async_support import AsyncSupport, AsyncTaskGroup
 
 logger = logging.getLogger(__name__)
 

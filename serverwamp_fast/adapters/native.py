@@ -21,13 +21,13 @@ from .._core.native.hubs import Hub
 from .._core.native.peers import WAMPPeer
 from .._core.wire.messages import check
 from ..application import Application
+from ..async_support import AsyncTaskGroup
 from ..clients import client_name
 from ..connection import SERVICE_RESTART, Connection
 from ..errors import CannotServe, ConnectionClosed, UnsuitableAsyncSupport
 from ..protocol import abort_msg
 from ..session import WAMPSession
 from .accepting import Acceptor
-from .async_base import AsyncTaskGroup
 from .asyncio import AsyncioAsyncSupport
 from .http_info import build_transport_info, encode_headers, read_tls_unique
 from .native_handshake import Handshake, reading

@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from .async_base import AsyncSupport, AsyncTaskGroup
+from ..async_support import AsyncSupport, AsyncTaskGroup
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The order of the modules: left may import right, never back.
 
-    adapters -> application -> driving, default_realm -> reading -> realm, handlers -> authentication -> session
-    -> rpc, events, publishing -> routing -> protocol -> json, helpers, connection, auth -> _core -> errors,
+    adapters -> application -> driving, default_realm -> reading -> realm, handlers -> authentication
+    -> rpc, events, publishing -> routing, session -> protocol -> json, helpers, connection, auth -> _core -> errors,
     and other modules that import nothing
 
 The core is a house of floors, a folder each. A floor may cimport and import only from itself and from those below it:
@@ -36,11 +36,10 @@ LAYERS = [
     {'reading'},
     {'realm', 'handlers'},
     {'authentication'},
-    {'session'},
     {'rpc', 'events', 'publishing'},
-    {'routing'},
+    {'routing', 'session'},
     {'protocol'},
-    {'json', 'helpers', 'connection', 'auth', 'built', 'limits'},
+    {'json', 'helpers', 'connection', 'auth', 'built', 'limits', 'async_support'},
     {'_core', '_core.native'},
     {'_core.dialogue'},
     {'_core.broker'},
@@ -300,7 +299,7 @@ GOOD_TREE = {
         '    from serverwamp_fast.adapters import asgi\n'
     ),
     'serverwamp_fast/session.py': 'from ._core.framing import websocket\n',
-    'serverwamp_fast/routing.py': (
+    'serverwamp_fast/protocol.py': (
         'from typing import TYPE_CHECKING\n'
         'if TYPE_CHECKING:\n'
         '    from serverwamp_fast.session import Session\n'
@@ -373,10 +372,10 @@ def test_a_tree_in_order_has_no_faults(tmp_path):
             'serverwamp_fast/errors.py:1: errors imports _core.framing.websocket, to its left.',
         ),
         (
-            'serverwamp_fast/routing.py',
+            'serverwamp_fast/protocol.py',
             'from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import this\n'
             'else:\n    from serverwamp_fast.session import Session',
-            'serverwamp_fast/routing.py:5: routing imports session, to its left.',
+            'serverwamp_fast/protocol.py:5: protocol imports session, to its left.',
         ),
         (
             'serverwamp_fast/metrics.py',
@@ -439,6 +438,6 @@ def test_a_tree_out_of_order_is_found_out(tmp_path, name, text, fault):
 def test_a_failure_mentions_what_goes_back_for_the_type_checker(tmp_path):
     faults = find_faults(make_tree(tmp_path, {'_core/base/utf8.pyx': 'import asyncio'}))
     assert faults[1:] == [
-        '(For the type checker alone, so allowed: serverwamp_fast/routing.py:3: '
-        'routing imports session, to its left.)'
+        '(For the type checker alone, so allowed: serverwamp_fast/protocol.py:3: '
+        'protocol imports session, to its left.)'
     ]

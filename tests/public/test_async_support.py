@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.isolated import run_isolated
 
-from serverwamp_fast.adapters.async_base import AsyncSupport, AsyncTaskGroup, runs_on_trio
+from serverwamp_fast.async_support import AsyncSupport, AsyncTaskGroup, runs_on_trio
 
 
 class OneByOneGroup(AsyncTaskGroup):

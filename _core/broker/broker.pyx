@@ -88,7 +88,7 @@ cdef class BrokerCore:
         publication.broker = self
         if message[2].get('acknowledge') is not True:
             if failure is not None:
-                self.note_incomplete(publication)
+                self.log_incomplete(publication, f' (Published by {session_name(session)}.)')
             return None
         if failure is None:
             return session.emit_through((PUBLISHED, message[1], publication.number))
@@ -127,10 +127,15 @@ cdef class BrokerCore:
 
     def note_incomplete(self, Publication publication not None):
         """Count and log, once, what some subscriber could not be sent when it was too late to tell the publisher."""
+        self.log_incomplete(publication, '')
+
+    cdef int log_incomplete(self, Publication publication, str source) except -1:
         self.count(publication)
         if not publication.is_logged:
             publication.is_logged = True
-            logger.warning('An event for %.500r did not reach everybody: %s', publication.topic, publication.failure)
+            logger.warning('An event for %.500r did not reach everybody: %s%s',
+                           publication.topic, publication.failure, source)
+        return 0
 
     def send(self, Publication publication not None, bint is_retained):
         """Publish for the server; returns the sessions whose outbox has to be emptied before conclude_own()."""

@@ -132,7 +132,7 @@ class Client:
 
     async def is_well(self) -> bool:
         """Nothing more is on its way, and the session is as it was."""
-        return bool(await self.ask(34, 9, 2**53) == [8, 34, 9, {}, 'wamp.error.no_such_subscription'])
+        return (await self.ask(34, 9, 2**53))[:5] == [8, 34, 9, {}, 'wamp.error.no_such_subscription']
 
 
 def make_app() -> wamp.Application:

@@ -98,7 +98,7 @@ def use_all() -> None:
 
 
 def test_nothing_crashes() -> None:
-    run_isolated('from test_half_made import use_all; use_all()')
+    run_isolated('from tools.test_half_made import use_all; use_all()')
 
 
 def test_nothing_is_sent_before_the_handshake() -> None:

@@ -14,5 +14,6 @@ cdef class BrokerCore:
     cdef object go_on(self, SessionCore session, object message, tuple refusal)
     cdef object tell(self, SessionCore session, object message, Publication publication)
     cdef int count(self, Publication publication) except -1
+    cdef int log_incomplete(self, Publication publication, str source) except -1
     cdef object refuse(self, SessionCore session, object message, tuple refusal)
     cdef list deliver(self, Publication publication, bint is_retained)

@@ -40,7 +40,7 @@ LAYERS = [
     {'routing', 'session'},
     {'protocol'},
     {'json', 'helpers', 'connection', 'auth', 'built', 'limits', 'async_support'},
-    {'_core', '_core.native'},
+    {'_core', '_core.codecs', '_core.native'},
     {'_core.dialogue'},
     {'_core.broker'},
     {'_core.dealer'},

@@ -66,7 +66,7 @@ class TopicsRouter(URIsRouter):
 
     def check_handler(self, handler: Callable[..., Any]) -> None:
         """Raise TypeError for a coroutine function."""
-        require_generator(handler)
+        require_generator(handler, 'subscription')
 
     def start_handler(
         self, topic_uri: str, session: WAMPSession, match: str = 'exact'

@@ -57,13 +57,21 @@ def require_kind(given: Any, wanted: str) -> None:
         raise TypeError(f'{given!r:.300} is for {kind}s, where {wanted}s are added. Give it to {method}.')
 
 
-def require_generator(handler: Any) -> None:
-    """Raise TypeError for a subscription handler that is a coroutine function: it has no yield to wait at."""
-    if _flags(handler) & inspect.CO_COROUTINE:
-        raise TypeError(
-            f'The subscription handler {name_function(handler)} is a coroutine function. It must be an asynchronous '
-            f'generator function: give it one yield, where it waits for the end of the subscription.'
-        )
+def require_generator(handler: Any, life: str) -> None:
+    """Raise TypeError for the handler of a `life`, a subscription or session, that surely is no asynchronous
+    generator function: a coroutine function, which has no yield to wait at, or a generator function.
+    """
+    flags = _flags(handler)
+    if flags & inspect.CO_COROUTINE:
+        kind, cure = 'coroutine', f'give it one yield, where it waits for the end of the {life}'
+    elif flags & inspect.CO_GENERATOR:
+        kind, cure = 'generator', 'write async def'
+    else:
+        return
+    raise TypeError(
+        f'The {life} handler {name_function(handler)} is a {kind} function. It must be an asynchronous '
+        f'generator function: {cure}.'
+    )
 
 
 def warn_of_plain(function: Any, role: str) -> None:

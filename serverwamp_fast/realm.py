@@ -119,7 +119,7 @@ class Realm:
     def set_subscription_handler(self, handler: SubscriptionHandler) -> None:
         """Handle all subscriptions with one asynchronous generator function instead of the routes."""
         require_function(handler, 'set_subscription_handler()')
-        require_generator(handler)
+        require_generator(handler, 'subscription')
         self.handle_subscription = handler
 
     # Publishing
@@ -206,6 +206,7 @@ class Realm:
         and the rest runs when the session ends.
         """
         require_function(handler, 'add_session_lifespan_handler()')
+        require_generator(handler, 'session')
         if authenticated_only:
             self.authed_session_lifespan_handlers.append(handler)
         else:

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import platform
 import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def describe_machine(compiler: list[str], server_core: int | None, load_core: in
         'pinning': describe_pinning(server_core, load_core),
         'memory': f'{int(memory[0]) / 2**20:.1f} GiB' if memory else 'unknown',
         'system': platform.platform(),
-        'Python': f'{platform.python_implementation()} {platform.python_version()}, {sys.executable}',
+        'Python': f'{platform.python_implementation()} {platform.python_version()}',
         'commit': find_commit(),
         'compiler': describe_compiler(compiler),
         'load average before': '{:.2f} {:.2f} {:.2f}'.format(*os.getloadavg()),

@@ -184,6 +184,33 @@ def test_topic_handlers_without_a_yield(handler: Any, method: str) -> None:
         Realm().set_subscription_handler(handler)
 
 
+def test_topic_handlers_written_with_def() -> None:
+    def handler(session: Any) -> Any:
+        yield
+
+    with pytest.raises(TypeError, match='is a generator function. .*: write async def'):
+        TopicsRouter().add_route('com.a', handler)
+    with pytest.raises(TypeError, match='The subscription handler .* is a generator function'):
+        Realm().set_subscription_handler(handler)
+
+
+@pytest.mark.parametrize('owner', [Realm, Application])
+@pytest.mark.parametrize('authenticated_only', [False, True])
+def test_lifespan_handlers_that_can_not_work(owner: Any, authenticated_only: bool) -> None:
+    def handler(session: Any) -> Any:
+        yield
+
+    for function, rule in (
+        (coroutine, 'is a coroutine function. .*: give it one yield, where it waits for the end of the session'),
+        (functools.partial(coroutine), 'is a coroutine function'),
+        (handler, 'is a generator function. .*: write async def'),
+    ):
+        with pytest.raises(TypeError, match=f'The session handler .* {rule}'):
+            owner().add_session_lifespan_handler(function, authenticated_only)
+    for function in (generator, Handlers(), Mock(), lambda: generator()):
+        owner().add_session_lifespan_handler(function, authenticated_only)
+
+
 @pytest.mark.parametrize(
     'handler', [generator, Handlers(), Mock(), AsyncMock(), lambda: generator(), plain]
 )

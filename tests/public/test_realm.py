@@ -190,8 +190,11 @@ def test_what_is_no_route_is_refused() -> None:
 
 
 def test_lifespan_handlers() -> None:
+    async def second(session: Any) -> Any:
+        yield
+
     realm = Realm()
-    handlers = [lifespan, procedure, make_routes]
+    handlers = [lifespan, second, make_routes]
     realm.add_session_lifespan_handler(handlers[0])
     realm.add_session_lifespan_handler(handlers[1], authenticated_only=True)
     realm.add_session_lifespan_handler(handlers[2], authenticated_only=False)

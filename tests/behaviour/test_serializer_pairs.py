@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import struct
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,9 @@ VALUES: list[tuple[str, dict[str, bytes]]] = [
     ('arrays, 1022 in each other', nested(1022)),
     ('arrays, 1024 in each other', nested(1024)),
 ]  # fmt: skip
+if sys.version_info < (3, 12):
+    # There the standard library writes JSON no deeper than Python's limit of recursion, which is 1000.
+    VALUES = [(name, forms) for name, forms in VALUES if '102' not in name]
 
 
 class Client:
@@ -374,8 +378,16 @@ def replace_table(page: str, table: str) -> str:
     return f'{before}{BEGIN}\n{table}\n{END}{after}'
 
 
-def test_the_table(run: Any) -> None:
+def read_page() -> str:
+    """Return the page, without the rows of values that are not tried on this Python."""
     page = PAGE.read_text('utf-8')
+    if sys.version_info >= (3, 12):
+        return page
+    return ''.join(line for line in page.splitlines(keepends=True) if '| arrays, 102' not in line)
+
+
+def test_the_table(run: Any) -> None:
+    page = read_page()
     assert page == replace_table(page, make_table(run(serve_and_make_rows()))), (
         'docs/serializers.md shows something else. Look at the difference; if it is meant so, run '
         'python tests/behaviour/test_serializer_pairs.py'
@@ -392,7 +404,7 @@ def test_on_other_transports(run: Any, server: str) -> None:
         async with SERVERS[server](app) as url:
             return await make_rows(f'ws://{url}', app, [''])
 
-    assert make_table(run(main())) in PAGE.read_text('utf-8')
+    assert make_table(run(main())) in read_page()
 
 
 # Plain values, by the codecs alone

@@ -182,19 +182,19 @@ async def bind(loop: asyncio.AbstractEventLoop, host: Any, port: Any, reuse_port
             asyncio.Protocol, host, port, reuse_port=reuse_port or None, start_serving=False
         )
     except OSError as error:
-        raise explain_taken_port(error, host, port) from error
+        explain_taken_port(error, host, port)
+        raise
     try:
         return [socket.socket(fileno=os.dup(sock.fileno())) for sock in server.sockets]
     finally:
         server.close()
 
 
-def explain_taken_port(error: BaseException, host: Any, port: Any) -> BaseException:
-    """Return the same error with a text that says what to do, where it is that the port is taken."""
-    if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE or port is None:
-        return error
-    text = f'Something else listens on port {port} of {host or "this machine"} already. Take another port.'
-    return OSError(errno.EADDRINUSE, text)
+def explain_taken_port(error: BaseException, host: Any, port: Any) -> None:
+    """Raise an error of the same kind that says what to do, if the error is that the port is taken."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE and port is not None:
+        text = f'Something else listens on port {port} of {host or "this machine"} already. Take another port.'
+        raise OSError(errno.EADDRINUSE, text) from error
 
 
 class Server:
@@ -246,7 +246,8 @@ class Server:
                 await acceptor.start()
         except BaseException as error:
             self._stop_listening()
-            raise explain_taken_port(error, host, port) from error
+            explain_taken_port(error, host, port)
+            raise
 
     def _stop_listening(self) -> None:
         for acceptor in self._acceptors:
